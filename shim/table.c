@@ -1,0 +1,72 @@
+/*
+ * table.c: who a descriptor belongs to. The connection table is memory of the caller's that all threads share; here is
+ * the one place that turns (descriptor, generation) into an answer. The generation makes a stale id harmless: the
+ * kernel gives a closed number to the next client at once, the generation it does not.
+ */
+#include "check.h"
+
+#include <sys/resource.h>
+#include <time.h>
+
+#ifndef SLUICE_BUILD_HASH
+#define SLUICE_BUILD_HASH 0
+#endif
+
+static _Thread_local struct sluice_entry *table;
+static _Thread_local int32_t table_entries;
+
+_Static_assert(sizeof(struct sluice_entry) == 64, "one entry is one cache line");
+_Static_assert(sizeof(struct sluice_event) == 12, "TypeScript reads three words an event");
+_Static_assert(sizeof(struct sluice_peer) == 28, "TypeScript reads seven words a peer");
+
+int32_t sluice_abi_version(void) {
+    return SLUICE_ABI_VERSION;
+}
+
+int32_t sluice_build_hash(void) {
+    return (int32_t)(SLUICE_BUILD_HASH & 0x7fffffffu);
+}
+
+int32_t sluice_record_size(int32_t kind) {
+    switch (kind) {
+    case 0: return sizeof(struct sluice_entry);
+    case 1: return sizeof(struct sluice_event);
+    case 2: return sizeof(struct sluice_peer);
+    case 3: return sizeof(struct sluice_aio);
+    default: return -EINVAL;
+    }
+}
+
+int32_t sluice_table(void *memory, int32_t capacity) {
+    if (memory == NULL) return -EFAULT;
+    if ((uintptr_t)memory % _Alignof(struct sluice_entry) != 0) return -EINVAL;
+    if (capacity < (int32_t)sizeof(struct sluice_entry) || capacity % (int32_t)sizeof(struct sluice_entry) != 0)
+        return -EINVAL;
+    table = memory;
+    table_entries = capacity / (int32_t)sizeof(struct sluice_entry);
+    return 0;
+}
+
+int32_t sluice_now_ms(void) {
+    struct timespec now;
+    if (clock_gettime(CLOCK_MONOTONIC, &now) < 0) return -errno;
+    return (int32_t)(((uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u) & 0x7fffffffu);
+}
+
+int32_t sluice_rlimit_nofile(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return -errno;
+    return limit.rlim_cur > 0x7fffffffu ? 0x7fffffff : (int32_t)limit.rlim_cur;
+}
+
+struct sluice_entry *sluice_entry_of(int32_t fd) {
+    return table != NULL && is_descriptor(fd) && fd < table_entries ? &table[fd] : NULL;
+}
+
+int32_t sluice_check_connection(int32_t fd, int32_t generation) {
+    const struct sluice_entry *entry = sluice_entry_of(fd);
+    if (entry == NULL) return -EBADF;
+    if (generation <= 0 || __atomic_load_n(&entry->generation, __ATOMIC_ACQUIRE) != generation) return -ESTALE;
+    if (__atomic_load_n(&entry->state, __ATOMIC_ACQUIRE) == SLUICE_FREE) return -ESTALE;
+    return 0;
+}
