@@ -1,0 +1,131 @@
+/**
+ * Middleware around a handler, as an onion: each layer runs what is inside of it with `next()`.
+ *
+ * A layer never throws and never rejects. An error becomes an answer in the layer where it was thrown and is on
+ * `c.error` for those outside of it, so `await next()` needs no `try`. Layers are made when a route is added; at a
+ * request there is a promise only where a function returned one, and nothing at all for a route without middleware.
+ *
+ * @module
+ */
+
+import { noAnswerError } from "../http/error_answer.ts";
+import { type Answer, discardAnswer, isAnswer } from "../http/message.ts";
+import type { Context } from "./context.ts";
+
+/**
+ * Runs the rest: further middleware and the handler. Never throws and never rejects for what happens in there: then
+ * `c.error` is the error and `c.res` its answer. Returns a promise only if something in there did; `await` it always.
+ * Throws an `Error` when it is called twice.
+ */
+export type Next = () => void | Promise<void>;
+
+/**
+ * Runs around handlers. It calls `next()` or returns an answer of its own; what it returns is the answer, and if that
+ * is nothing, `c.res` is.
+ *
+ * ```ts
+ * import { App, type Middleware } from "@sluice/http";
+ *
+ * const timing: Middleware<unknown> = async (c, next) => {
+ *   const start = performance.now();
+ *   await next();
+ *   c.header("server-timing", `app;dur=${performance.now() - start}`);
+ * };
+ *
+ * const app = new App();
+ * app.use(timing);
+ * app.get("/", (c) => c.text("Hello\n"));
+ * console.assert((await app.request("/")).headers.has("server-timing"));
+ * ```
+ */
+export type Middleware<State = undefined> = (
+  c: Context<State>,
+  next: Next,
+) => Answer | void | Promise<Answer | void>;
+
+/** Answers a request, in one way or another: never throws and never rejects. */
+export type Layer<State> = (c: Context<State>) => Answer | Promise<Answer>;
+
+/** What stands innermost. It may throw and reject. */
+export type Innermost<State> = (c: Context<State>) => Answer | Promise<Answer>;
+
+/** A handler with middleware around it, the first outermost. */
+export function compose<State>(middleware: readonly Middleware<State>[], handler: Innermost<State>): Layer<State> {
+  let layer = handlerLayer(handler, middleware.length === 0);
+  for (let i = middleware.length - 1; i >= 0; i--) layer = middlewareLayer(middleware[i]!, layer, i === 0);
+  return layer;
+}
+
+/** The outermost layer puts `c.header()`'s fields on the answer. */
+function handlerLayer<State>(handler: Innermost<State>, outermost: boolean): Layer<State> {
+  const end = (c: Context<State>, value: unknown): Answer => {
+    const answer = isAnswer(value) ? value : c.fail(noAnswerError("the handler", value));
+    return outermost ? c.finish(answer) : answer;
+  };
+  return (c) => {
+    let value: unknown;
+    try {
+      value = handler(c);
+    } catch (error) {
+      return end(c, c.fail(error));
+    }
+    if (!isThenable(value)) return end(c, value);
+    return toPromise(value).then((late) => end(c, late), (error) => end(c, c.fail(error)));
+  };
+}
+
+function middlewareLayer<State>(middleware: Middleware<State>, inner: Layer<State>, outermost: boolean): Layer<State> {
+  return (c) => {
+    let called = false;
+    let closed = false;
+    /** What runs inside, as long as it does. */
+    let pending: Promise<void> | null = null;
+
+    const next: Next = () => {
+      // Behind the end of the middleware there is nobody to throw at.
+      if (closed) return;
+      if (called) throw new Error("Cannot call next() twice in one middleware");
+      called = true;
+      const answer = inner(c);
+      if (!(answer instanceof Promise)) {
+        c.res = answer;
+        return;
+      }
+      return pending = answer.then((late) => {
+        pending = null;
+        if (closed) discardAnswer(late);
+        else c.res = late;
+      });
+    };
+
+    const end = (answer: Answer): Answer => {
+      closed = true;
+      return outermost ? c.finish(answer) : answer;
+    };
+    const settle = (value: unknown): Answer | Promise<Answer> => {
+      if (value !== undefined) return end(isAnswer(value) ? value : c.fail(noAnswerError("a middleware", value)));
+      // It did not wait for next(): the answer is what comes of that, all the same.
+      if (pending !== null) return pending.then(() => settle(undefined));
+      if (isAnswer(c.res)) return end(c.res);
+      return end(c.fail(noAnswerError("a middleware that did not call next()", c.res ?? undefined)));
+    };
+
+    let value: unknown;
+    try {
+      value = middleware(c, next);
+    } catch (error) {
+      return end(c.fail(error));
+    }
+    return isThenable(value) ? toPromise(value).then(settle, (error) => end(c.fail(error))) : settle(value);
+  };
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return value instanceof Promise ||
+    (typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function");
+}
+
+/** A promise of the standard library: others may call back twice, or throw. */
+function toPromise(value: PromiseLike<unknown>): Promise<unknown> {
+  return value instanceof Promise ? value : Promise.resolve(value);
+}

@@ -1,0 +1,97 @@
+/**
+ * The paths that routes are registered under: their syntax, and the types of the parameters that they name.
+ *
+ * A path is split at its slashes. Each segment is text, a parameter (`:id`, which takes one segment that is not empty)
+ * or, at the end, a wildcard (`*`, which takes the rest, an empty one too). This is the part of `URLPattern`'s syntax
+ * that has one obvious meaning; what it has beyond that is refused when the route is added, so that it can get its
+ * meaning later without changing that of an existing path.
+ *
+ * Text is compared in one normal form: visible ASCII is decoded but for `%2F`, which separates nothing, and `%25`; what
+ * stays encoded is in upper case. So `/caf%c3%a9`, `/caf%C3%A9` and, where a route is added, `/café` are the same path,
+ * and so are `/c++` and `/c%2B%2B`. A parameter is decoded after that, which decodes nothing twice.
+ *
+ * @module
+ */
+
+/**
+ * The parameters of a path: `{ readonly id: string }` for `"/users/:id"`, `{ readonly "*": string }` for `"/files/*"`.
+ * For a path that is not known when the types are checked, any name.
+ */
+export type PathParams<Path extends string> = string extends Path ? Readonly<Record<string, string>>
+  : { readonly [Name in PathParamNames<Path>]: string };
+
+/** The names of the parameters in a path, `"*"` for its wildcard. */
+export type PathParamNames<Path extends string> = Path extends `${infer Segment}/${infer Rest}`
+  ? SegmentParamName<Segment> | PathParamNames<Rest>
+  : SegmentParamName<Path>;
+
+/** The name of the parameter that a segment is; `never` for text. */
+export type SegmentParamName<Segment extends string> = Segment extends `:${infer Name}` ? Name
+  : Segment extends "*" ? "*"
+  : never;
+
+/** One segment of a route's path: text, or what takes its place. */
+export type Segment = { readonly text: string } | typeof PARAM | typeof WILDCARD;
+
+/** A segment that takes any text but none. */
+export const PARAM = ":";
+
+/** The last segment that takes whatever is left. */
+export const WILDCARD = "*";
+
+/** A route's path, understood. */
+export interface RoutePath {
+  /** As it was written. */
+  readonly source: string;
+  /** Its segments; the first begins behind the first slash. */
+  readonly segments: readonly Segment[];
+  /** The names of its parameters from left to right, `"*"` for the wildcard. */
+  readonly names: readonly string[];
+}
+
+const SUPPORTED = 'expected text, parameters and a last wildcard between slashes, like "/users/:id" or "/files/*"';
+
+/** Understands a path. Throws a `TypeError` that names the path and what is supported. */
+export function parsePath(source: string): RoutePath {
+  const refuse = (problem: string) => new TypeError(`Cannot route ${JSON.stringify(source)}: ${problem}; ${SUPPORTED}`);
+  if (typeof source !== "string" || !source.startsWith("/")) throw refuse("it does not begin with a slash");
+  const parts = source.slice(1).split("/");
+  const names: string[] = [];
+  const segments = parts.map((part, index): Segment => {
+    if (part === "*") {
+      if (index !== parts.length - 1) throw refuse("a wildcard has to be the last segment");
+      names.push("*");
+      return WILDCARD;
+    }
+    if (part.startsWith(":")) {
+      const name = part.slice(1);
+      if (!/^[A-Za-z_$][\w$]*$/.test(name)) throw refuse(`${JSON.stringify(part)} is no parameter`);
+      if (names.includes(name)) throw refuse(`the parameter ${JSON.stringify(name)} occurs twice`);
+      names.push(name);
+      return PARAM;
+    }
+    const special = /[:*?+(){}\\#]/.exec(part);
+    if (special) {
+      throw refuse(
+        `${JSON.stringify(special[0])} is not supported there, as text it is written ${escapeOf(special[0])}`,
+      );
+    }
+    if (/%(?![0-9A-Fa-f]{2})/.test(part)) throw refuse("a percent sign is not followed by two hexadecimal digits");
+    if (!part.isWellFormed()) throw refuse("it is not well-formed Unicode");
+    return { text: normalizeEscapes(part.replace(/[^\x21-\x7e]+/g, encodeURIComponent)) };
+  });
+  return { source, segments, names };
+}
+
+function escapeOf(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+}
+
+/** A path in normal form; see the head of this file. */
+export function normalizeEscapes(path: string): string {
+  return path.replace(/%[0-9A-Fa-f]{2}/g, (escape) => {
+    const code = parseInt(escape.slice(1), 16);
+    const stays = code <= 0x20 || code >= 0x7f || code === 0x25 || code === 0x2f;
+    return stays ? escape.toUpperCase() : String.fromCharCode(code);
+  });
+}
