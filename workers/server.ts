@@ -1,0 +1,172 @@
+/**
+ * A running server as its user sees it, over whichever engine serves: workers, or one loop on this thread.
+ *
+ * @module
+ */
+
+import { ABI_VERSION, must, provideShim, releaseShim } from "../shim/ffi.ts";
+import { BUILD_HASH } from "../shim/embedded.ts";
+import type { Application } from "../http/message.ts";
+import { formatHostPort } from "./address.ts";
+import { bindAll, type Bound, unbindAll } from "./bind.ts";
+import { Listener } from "./listener.ts";
+import { log } from "./log.ts";
+import type { BoundAddress, CheckedOptions } from "./options.ts";
+import { register, type Stoppable, unregister } from "./signals.ts";
+import { allocateOwner, processTable } from "./table.ts";
+import { ServingThread } from "./thread.ts";
+
+/** How long a shutdown waits for what is in flight: less than the 30 s after which Kubernetes kills. */
+const DRAIN_MS = 25_000;
+
+/** What serves. */
+export interface Engine {
+  readonly bound: readonly Bound[];
+  /** Accepts no more and finishes what is in flight, `drainMs` at most; then frees everything. */
+  stop(drainMs: number): Promise<void>;
+  /** Frees everything now. */
+  abandon(): void;
+}
+
+/** A running server. */
+export interface Server extends AsyncDisposable {
+  /** Where it listens; with port 0 the port that the system chose. */
+  readonly addrs: readonly BoundAddress[];
+  /** Resolves when it has shut down. */
+  readonly finished: Promise<void>;
+  /**
+   * Stops accepting, lets running handlers finish (25 seconds at most) and closes. Calling it again returns the same
+   * promise.
+   */
+  shutdown(): Promise<void>;
+}
+
+/** One loop on this thread, which listens and serves. */
+export class LocalEngine implements Engine {
+  private constructor(
+    readonly bound: readonly Bound[],
+    readonly thread: ServingThread,
+    readonly listener: Listener,
+    readonly application: Application,
+    readonly stopping: AbortController,
+    readonly undo: readonly (() => void)[],
+  ) {}
+
+  /** Binds, starts the application and accepts. Rejects with one sentence, everything closed again. */
+  static async start(application: Application, options: CheckedOptions): Promise<LocalEngine> {
+    const { shim } = provideShim();
+    const undo: (() => void)[] = [releaseShim];
+    try {
+      const table = processTable(shim);
+      const bound = await bindAll(shim, options.addresses);
+      undo.push(() => unbindAll(shim, bound));
+      const stopping = new AbortController();
+      await application.start({ worker: 0, signal: stopping.signal });
+      const epollFd = must(shim.epoll_create(), "make an epoll instance");
+      undo.push(() => shim.close_descriptor(epollFd));
+      const notifyFd = must(shim.eventfd(), "make an eventfd");
+      undo.push(() => shim.close_descriptor(notifyFd));
+      const owner = allocateOwner();
+      const { wake, checkedLimits: limits } = options;
+      const thread = await ServingThread.open({
+        shim,
+        table,
+        owner,
+        epollFd,
+        notifyFd,
+        limits,
+        application,
+        wake,
+        log,
+      });
+      const targets = [{ owner, epollFd }];
+      const listener = new Listener(thread.loop, table, bound.map(({ fd }) => fd), targets, (text) => log(text));
+      listener.start();
+      return new LocalEngine(bound, thread, listener, application, stopping, undo);
+    } catch (error) {
+      for (const step of undo.reverse()) step();
+      throw error;
+    }
+  }
+
+  async stop(drainMs: number): Promise<void> {
+    await null; // a handler may have asked for it: let it return first
+    this.listener.stop();
+    this.stopping.abort(new DOMException("The server is shutting down", "AbortError"));
+    await this.thread.drain(drainMs);
+    this.thread.cut();
+    try {
+      await this.application.stop();
+    } finally {
+      await this.thread.close();
+      this.#free();
+    }
+  }
+
+  abandon(): void {
+    this.thread.close();
+    this.#free();
+  }
+
+  #free(): void {
+    for (const step of this.undo.toReversed()) step();
+  }
+}
+
+/** Makes a server of an engine that has started. */
+export class RunningServer implements Server, Stoppable {
+  readonly addrs: readonly BoundAddress[];
+  readonly finished: Promise<void>;
+  readonly #engine: Engine;
+  readonly #end = Promise.withResolvers<void>();
+  #stopping: Promise<void> | null = null;
+
+  constructor(engine: Engine, options: CheckedOptions) {
+    this.#engine = engine;
+    this.addrs = engine.bound.map(({ address }) => address);
+    this.finished = this.#end.promise;
+    this.finished.catch(() => {}); // a failed stop hook is told to whoever called shutdown
+    register(this, options.handleSignals);
+    if (options.signal?.aborted) this.shutdown();
+    options.signal?.addEventListener("abort", () => this.shutdown(), { once: true });
+  }
+
+  shutdown(): Promise<void> {
+    return this.#stopping ??= this.#shutdown();
+  }
+
+  async #shutdown(): Promise<void> {
+    try {
+      await this.#engine.stop(DRAIN_MS);
+      this.#end.resolve();
+    } catch (error) {
+      this.#end.reject(error);
+      throw error;
+    } finally {
+      unregister(this);
+    }
+  }
+
+  abandon(): void {
+    this.#engine.abandon();
+    this.#end.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown();
+  }
+}
+
+/** The lines that say what is running where. */
+export function banner(version: string, addresses: readonly BoundAddress[], threads: string): string {
+  const build = BUILD_HASH.toString(16).padStart(8, "0");
+  const places = addresses.map((address) => `  listening on ${describe(address)}`);
+  return [`sluice ${version}, ${threads}, shim ABI ${ABI_VERSION} build ${build}`, ...places].join("\n");
+}
+
+function describe(address: BoundAddress): string {
+  if (address.transport === "unix") return `unix:${address.path}`;
+  const { hostname, port } = address;
+  if (hostname === "::" || hostname === "0.0.0.0") return `http://localhost:${port}/ (all addresses)`;
+  return `http://${formatHostPort(hostname, port)}/`;
+}
