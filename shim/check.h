@@ -30,6 +30,9 @@ struct sluice_entry *sluice_entry_of(int32_t fd);
 /* 0 if `fd` names the connection of this generation, else -EBADF or -ESTALE. */
 int32_t sluice_check_connection(int32_t fd, int32_t generation);
 
+/* 0 if `fd` may be no connection, -EBADF if it is none of ours, -EBUSY if a connection lives there. */
+int32_t sluice_check_other(int32_t fd);
+
 /* What a system call returned, as a result or a negated errno. */
 static inline int32_t result(long value) {
     return value < 0 ? -errno : (int32_t)value;

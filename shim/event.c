@@ -54,8 +54,10 @@ int32_t sluice_epoll_del(int32_t epoll_fd, int32_t fd, int32_t generation) {
 }
 
 int32_t sluice_epoll_watch(int32_t epoll_fd, int32_t fd, int32_t events) {
-    if (!is_descriptor(epoll_fd) || !is_descriptor(fd)) return -EBADF;
-    int32_t status = control(epoll_fd, EPOLL_CTL_ADD, fd, 0, events);
+    if (!is_descriptor(epoll_fd)) return -EBADF;
+    int32_t status = sluice_check_other(fd);
+    if (status < 0) return status;
+    status = control(epoll_fd, EPOLL_CTL_ADD, fd, 0, events);
     return status == -EEXIST ? control(epoll_fd, EPOLL_CTL_MOD, fd, 0, events) : status;
 }
 
@@ -114,13 +116,15 @@ int32_t sluice_eventfd(void) {
 }
 
 int32_t sluice_eventfd_signal(int32_t fd) {
-    if (!is_descriptor(fd)) return -EBADF;
+    int32_t status = sluice_check_other(fd);
+    if (status < 0) return status;
     const uint64_t one = 1;
     return write(fd, &one, sizeof one) < 0 ? -errno : 0;
 }
 
 int32_t sluice_eventfd_drain(int32_t fd) {
-    if (!is_descriptor(fd)) return -EBADF;
+    int32_t status = sluice_check_other(fd);
+    if (status < 0) return status;
     uint64_t count;
     ssize_t n = read(fd, &count, sizeof count);
     if (n < 0) return errno == EAGAIN ? 0 : -errno;
@@ -132,17 +136,16 @@ int32_t sluice_timerfd(void) {
 }
 
 int32_t sluice_timerfd_set(int32_t fd, int32_t ms) {
-    if (!is_descriptor(fd)) return -EBADF;
+    int32_t status = sluice_check_other(fd);
+    if (status < 0) return status;
     if (ms < 0) return -EINVAL;
     const struct itimerspec when = {.it_value = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}};
     return result(timerfd_settime(fd, 0, &when, NULL));
 }
 
 int32_t sluice_close_descriptor(int32_t fd) {
-    if (!is_descriptor(fd)) return -EBADF;
-    const struct sluice_entry *entry = sluice_entry_of(fd);
-    if (entry != NULL && __atomic_load_n(&entry->state, __ATOMIC_ACQUIRE) != SLUICE_FREE) return -EBUSY;
-    return result(close(fd));
+    int32_t status = sluice_check_other(fd);
+    return status < 0 ? status : result(close(fd));
 }
 
 static int32_t check_aio(const void *state, int32_t capacity) {

@@ -126,6 +126,7 @@ export function releaseShim(): void {
 
 /** Opens the shim that another thread of this process provided, for as long as this thread lives. */
 export function adoptShim(memfd: number): Shim {
+  if (loaded !== null) return loaded.shim;
   requireFfi();
   return openLibrary(memfd).symbols;
 }
@@ -148,6 +149,7 @@ function loadShim(): Loaded {
     memfd = writeMemfd(libc.symbols, Uint8Array.fromBase64(SHIMS[Deno.build.arch]));
     const library = openLibrary(memfd);
     const close = () => {
+      library.symbols.table(null, 0);
       library.close();
       free();
     };

@@ -12,7 +12,7 @@
  *   - a connection is named by descriptor and generation, and both have to agree with the connection table: -ESTALE.
  *
  * Ownership: the caller owns every buffer and keeps it reachable while the shim may use it. Only the table is kept
- * after a call returns. Descriptors that a function creates are close-on-exec and non-blocking and belong to the caller.
+ * after a call returns. Descriptors that a function creates are close-on-exec, non-blocking, and belong to the caller.
  *
  * The same names, without the prefix, are the keys of `SYMBOLS` in ffi.ts.
  */
@@ -76,7 +76,8 @@ SLUICE_API int32_t sluice_abi_version(void);
 SLUICE_API int32_t sluice_build_hash(void);
 /* Bytes of record number `kind`: 0 entry, 1 event, 2 peer, 3 aio; -EINVAL for another. */
 SLUICE_API int32_t sluice_record_size(int32_t kind);
-/* Remembers the table for the calling thread. `capacity` is its size in bytes and a multiple of an entry's size. */
+/* Remembers the table for the calling thread. `capacity` is its size in bytes and a multiple of an entry's size. NULL
+ * and 0 forget it: the library stays mapped when it is unloaded, the memory of the table does not. */
 SLUICE_API int32_t sluice_table(void *table, int32_t capacity);
 /* CLOCK_MONOTONIC in milliseconds, modulo 2^31: differences are right for spans under 24 days. */
 SLUICE_API int32_t sluice_now_ms(void);
@@ -143,7 +144,7 @@ SLUICE_API int32_t sluice_epoll_pwait2(int32_t epoll_fd, void *events, int32_t c
  * fallback wait, on a thread of its own. Returns 1 or 0. */
 SLUICE_API int32_t sluice_poll(int32_t epoll_fd, int32_t timeout_ms);
 
-/* ---- descriptors that are no connection ---- */
+/* ---- descriptors that are no connection: one that is gets -EBUSY, from sluice_epoll_watch too ---- */
 
 SLUICE_API int32_t sluice_eventfd(void);
 /* Adds 1. */
@@ -153,7 +154,7 @@ SLUICE_API int32_t sluice_eventfd_drain(int32_t fd);
 SLUICE_API int32_t sluice_timerfd(void);
 /* Fires once after `ms` milliseconds; 0 disarms. */
 SLUICE_API int32_t sluice_timerfd_set(int32_t fd, int32_t ms);
-/* Closes a descriptor that is not in the connection table (listening, epoll, eventfd, timerfd). One that is: -EBUSY. */
+/* Closes a descriptor that is not in the connection table: listening, epoll, eventfd, timerfd. */
 SLUICE_API int32_t sluice_close_descriptor(int32_t fd);
 
 /* ---- an epoll descriptor under another event loop: Linux AIO poll, see workers/wake.ts ---- */

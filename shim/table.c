@@ -38,7 +38,12 @@ int32_t sluice_record_size(int32_t kind) {
 }
 
 int32_t sluice_table(void *memory, int32_t capacity) {
-    if (memory == NULL) return -EFAULT;
+    if (memory == NULL) {
+        if (capacity != 0) return -EFAULT;
+        table = NULL;
+        table_entries = 0;
+        return 0;
+    }
     if ((uintptr_t)memory % _Alignof(struct sluice_entry) != 0) return -EINVAL;
     if (capacity < (int32_t)sizeof(struct sluice_entry) || capacity % (int32_t)sizeof(struct sluice_entry) != 0)
         return -EINVAL;
@@ -69,4 +74,10 @@ int32_t sluice_check_connection(int32_t fd, int32_t generation) {
     if (generation <= 0 || __atomic_load_n(&entry->generation, __ATOMIC_ACQUIRE) != generation) return -ESTALE;
     if (__atomic_load_n(&entry->state, __ATOMIC_ACQUIRE) == SLUICE_FREE) return -ESTALE;
     return 0;
+}
+
+int32_t sluice_check_other(int32_t fd) {
+    if (!is_descriptor(fd)) return -EBADF;
+    const struct sluice_entry *entry = sluice_entry_of(fd);
+    return entry != NULL && __atomic_load_n(&entry->state, __ATOMIC_ACQUIRE) != SLUICE_FREE ? -EBUSY : 0;
 }

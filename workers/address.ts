@@ -20,7 +20,7 @@ export function parseAddress(text: string): Uint8Array<ArrayBuffer> | null {
     return bytes.every((byte) => byte <= 255) ? Uint8Array.from(bytes) : null;
   }
   const bare = text.startsWith("[") && text.endsWith("]") ? text.slice(1, -1) : text;
-  if (!bare.includes(":") || !URL.canParse(`http://[${bare}]/`)) return null;
+  if (!/^[\da-fA-F:.]+$/.test(bare) || !bare.includes(":") || !URL.canParse(`http://[${bare}]/`)) return null;
   const [before, after] = new URL(`http://[${bare}]/`).hostname.slice(1, -1).split("::") as [string, string?];
   const words = (part: string) => part === "" ? [] : part.split(":").map((group) => parseInt(group, 16));
   const head = words(before), tail = words(after ?? "");

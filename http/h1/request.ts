@@ -117,6 +117,7 @@ export class H1Request implements ServerRequest, BodySource {
   }
 
   get remoteAddr(): RemoteAddress {
+    this.#live; // throws: the owner may serve another client by now
     return this.owner.remoteAddress();
   }
 

@@ -269,6 +269,60 @@ Deno.test("abort: a Response whose first chunk has not come is cancelled", async
   assert.equal(scene.cancelled.length, 1, "its producer would wait for ever");
 });
 
+Deno.test("abort: a Response that a handler returns afterwards is cancelled before its first chunk", async () => {
+  const scene = new Scene();
+  await scene.harness.send(CANARY);
+  scene.harness.conn.abort(new Error("gone"));
+  await scene.reply(new Response(scene.stream));
+  for (let rounds = 0; rounds < 5; rounds++) await scene.harness.run();
+  assert.equal(scene.cancelled.length, 1, "its producer would wait for ever");
+});
+
+/** What a handler that outlives its connection may still do with its request. */
+function useLate(request: H1Request): void {
+  for (const use of [() => request.remoteAddr, () => request.body.stream().cancel()]) {
+    try {
+      use();
+    } catch (error) {
+      assert.ok(error instanceof TypeError);
+    }
+  }
+}
+
+Deno.test("abort: the host is not asked again, for it may belong to another connection by then", async () => {
+  const stream = (path: string) => `GET ${path} HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n`;
+  const scenes: readonly [string, string][] = [
+    ["one that was answered", "GET /early HTTP/1.1\r\nHost: h\r\n\r\n"],
+    ["one whose body was thrown away", "POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx"],
+    ["one that is running", CANARY],
+    ["one that is running and reads", POST],
+    ["one behind an answer that ended the connection", stream("/stream") + stream("/running")],
+  ];
+  const wrong: string[] = [];
+  for (const [name, text] of scenes) {
+    const scene = new Scene();
+    const { harness } = scene;
+    await harness.send(text);
+    if (text.includes("/stream")) {
+      scene.producer.close();
+      await harness.run();
+      assert.equal(harness.result, "200!", name);
+    }
+    harness.conn.abort(new Error("gone"));
+    let asked = 0;
+    const ask = () => asked++;
+    harness.wake = ask;
+    harness.remoteAddress = () => {
+      ask();
+      return { transport: "tcp", hostname: "another client", port: 1 };
+    };
+    for (const request of scene.requests) useLate(request);
+    await scene.reply(new Reply("late"));
+    if (asked > 0) wrong.push(name);
+  }
+  assert.deepEqual(wrong, []);
+});
+
 Deno.test("abort: in every other state it finishes the connection and takes no more bytes", async () => {
   for (const text of ["", "GET /x HT", "BAD\0", "POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx"]) {
     const scene = new Scene();

@@ -85,7 +85,7 @@ Deno.test("request: after detach the buffer may be overwritten", () => {
   assert.equal(request.header("x-a"), "1, , 2 3");
 });
 
-Deno.test("request: after release every look at the received bytes throws a TypeError", () => {
+Deno.test("request: after release every look at the received bytes and at the connection throws a TypeError", () => {
   const looks: readonly ((request: H1Request) => unknown)[] = [
     (request) => request.target,
     (request) => request.path,
@@ -93,6 +93,7 @@ Deno.test("request: after release every look at the received bytes throws a Type
     (request) => request.authority,
     (request) => request.header("host"),
     (request) => request.headers(),
+    (request) => request.remoteAddr,
   ];
   for (const look of looks) {
     const { request } = make("GET /a HTTP/1.1\r\nHost: h\r\n");

@@ -162,3 +162,18 @@ Deno.test("response splitting: a content type is checked like any other value", 
     assert.fail(`${JSON.stringify(contentType)} was written as ${JSON.stringify(written)}`);
   }
 });
+
+Deno.test("response splitting: a reply that was changed after it was made is a failure, not an exception", async () => {
+  for (const make of [() => "text", () => ReadableStream.from([latin1Bytes("text")])]) {
+    for (const later of [false, true]) {
+      const harness = new Harness(({ path }) => {
+        const reply = new Reply(path === "/" ? make() : "next");
+        if (path === "/") reply.contentType = "a\r\nX: y";
+        return later ? Promise.resolve(reply) : reply;
+      });
+      await harness.send(`GET${REQUEST}GET /next HTTP/1.1\r\nHost: h\r\n\r\n`);
+      assert.equal(harness.result, "500,200");
+      assert.equal(harness.failures.length, 1);
+    }
+  }
+});
