@@ -30,7 +30,8 @@ export class Reply {
    * a field that cannot be sent.
    */
   constructor(content: Content, status = 200, contentType: string | null = null, fields: FieldList | null = null) {
-    this.content = content;
+    // RFC 9110 section 15.3.6: 205 has no content, whatever it was meant to have.
+    this.content = status === 205 ? null : content;
     this.status = status === 200 ? 200 : checkStatus(status);
     this.contentType = contentType === null ? null : checkContentType(contentType);
     this.fields = fields === null ? null : checkFields(fields);
@@ -62,8 +63,9 @@ export interface RemoteAddress {
 }
 
 /**
- * A received request. Its fields are read from the received bytes when they are asked for; once the answer is
- * complete, every access throws a `TypeError`, for the bytes belong to somebody else by then.
+ * A received request. What it says is read from the received bytes when it is asked for; once the answer is complete,
+ * whatever would still have to be read there throws a `TypeError`, for the bytes belong to somebody else by then.
+ * `method`, `protocol` and a target that was looked at before stay.
  */
 export interface ServerRequest {
   /** The method, case kept: `"GET"`. */

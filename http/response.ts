@@ -2,7 +2,8 @@
  * A web-standard `Response` as a `Reply`.
  *
  * The Fetch API does not tell a response made of one string from one made of a live stream, so the body is read: if
- * its first chunk is also its last, which shows at once, the reply has a known length; else it goes on as a stream.
+ * its first chunk is there and is also its last, which shows at once, the reply has a known length; else it goes on as
+ * a stream.
  *
  * @module
  */
@@ -37,38 +38,56 @@ export function replyOf(
 }
 
 async function fill(reply: Reply, reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Reply> {
-  const first = await reader.read();
-  if (first.done) {
+  const first = watch(reader.read());
+  await settle(first);
+  // A live stream whose first chunk is still to come: the head need not wait for it.
+  if (!first.settled) {
+    reply.content = rejoin(reader, [first.promise]);
+    return reply;
+  }
+  const { done, value } = await first.promise;
+  if (done) {
     reply.content = "";
     return reply;
   }
-  if (!(first.value instanceof Uint8Array)) {
-    const error = new TypeError(`Cannot send a chunk of type ${typeof first.value}: a stream has to give Uint8Array`);
+  if (!(value instanceof Uint8Array)) {
+    const error = new TypeError(`Cannot send a chunk of type ${typeof value}: a stream has to give Uint8Array`);
     reader.cancel(error).catch(() => {});
     throw error;
   }
-  let last = false;
-  const second = reader.read();
-  second.then(({ done }) => last = done, () => {});
-  for (let turn = 0; turn < SETTLE_TURNS && !last; turn++) await null;
-  reply.content = last ? first.value : rejoin(reader, first.value, second);
+  const second = watch(reader.read());
+  await settle(second);
+  const isLast = second.settled && await second.promise.then(({ done }) => done, () => false);
+  reply.content = isLast ? value : rejoin(reader, [first.promise, second.promise]);
   return reply;
 }
 
-/** The stream again, of which one chunk was taken and another asked for. */
+/** A read, and whether it has come to an end. */
+interface Watched {
+  readonly promise: Promise<ReadableStreamReadResult<Uint8Array>>;
+  settled: boolean;
+}
+
+function watch(promise: Promise<ReadableStreamReadResult<Uint8Array>>): Watched {
+  const watched = { promise, settled: false };
+  const note = () => watched.settled = true;
+  promise.then(note, note);
+  return watched;
+}
+
+/** Lets microtasks run until the read has come to an end, a few times at most. */
+async function settle(read: Watched): Promise<void> {
+  for (let turn = 0; turn < SETTLE_TURNS && !read.settled; turn++) await null;
+}
+
+/** The stream again, of which some reads were begun. */
 function rejoin(
   reader: ReadableStreamDefaultReader<Uint8Array>,
-  first: Uint8Array,
-  second: Promise<ReadableStreamReadResult<Uint8Array>>,
+  begun: Promise<ReadableStreamReadResult<Uint8Array>>[],
 ): ReadableStream<Uint8Array> {
-  let next: Promise<ReadableStreamReadResult<Uint8Array>> | null = second;
   return new ReadableStream({
-    start(controller): void {
-      controller.enqueue(first);
-    },
     async pull(controller): Promise<void> {
-      const { done, value } = await (next ?? reader.read());
-      next = null;
+      const { done, value } = await (begun.shift() ?? reader.read());
       if (done) controller.close();
       else controller.enqueue(value);
     },

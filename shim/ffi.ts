@@ -3,9 +3,9 @@
  *
  * shim.h is the manual of every function; the names here are the same without the `sluice_` prefix. The library is
  * embedded as base64 and loaded through a memfd: no file, no download, no search path. glibc knows a library by the
- * name it was opened with, and `/proc/self/fd/N` names are reused as descriptors are, so it could hand out somebody
- * else's library; `/proc/self/fd/../fd/N` is a spelling that nobody else in the process uses, and the memfd stays open
- * as long as the name may be asked for. All threads open the same one: `provideShim` on the first thread, `adoptShim`
+ * name it was opened with, for ever, and `/proc/self/fd/N` names are reused as descriptors are, so it could hand out
+ * somebody else's library, or an older build of this one; the path is therefore spelt in a way that nobody else uses
+ * and that differs from build to build. All threads open the same one: `provideShim` on the first thread, `adoptShim`
  * with its number on the others.
  *
  * @module
@@ -182,9 +182,15 @@ function writeMemfd(libc: Deno.DynamicLibrary<typeof LIBC>["symbols"], bytes: Ui
   return memfd;
 }
 
+/** The path of a memfd: each bit of the build hash is a detour that leads nowhere. */
+function libraryPath(memfd: number): string {
+  const detours = Array.from({ length: 31 }, (_, bit) => (BUILD_HASH >> bit & 1) === 1 ? "../fd/" : "./");
+  return `/proc/self/fd/${detours.join("")}${memfd}`;
+}
+
 /** Opens the library behind a memfd and compares everything that both sides of the border have to agree on. */
 function openLibrary(memfd: number): Deno.DynamicLibrary<typeof SYMBOLS> {
-  const library = Deno.dlopen(`/proc/self/fd/../fd/${memfd}`, SYMBOLS);
+  const library = Deno.dlopen(libraryPath(memfd), SYMBOLS);
   const shim = library.symbols;
   const expected = [ENTRY_WORDS * 4, EVENT_WORDS * 4, PEER_WORDS * 4, AIO_BYTES];
   const same = shim.abi_version() === ABI_VERSION && shim.build_hash() === BUILD_HASH &&

@@ -16,34 +16,54 @@ const BACKLOG = 4096;
 const ANY_IPV6 = new Uint8Array(16), ANY_IPV4 = new Uint8Array(4);
 
 /** A listening socket. */
-export interface Bound {
+interface Bound {
   readonly fd: number;
   readonly address: BoundAddress;
 }
 
-/** Listens on all addresses, or on none: a failure closes what was opened and says which address and why. */
-export async function bindAll(shim: Shim, addresses: readonly ListenAddress[]): Promise<Bound[]> {
-  const bound: Bound[] = [];
-  try {
-    for (const address of addresses) {
-      bound.push("path" in address ? bindUnix(shim, address.path) : await bindTcp(shim, address));
-    }
-  } catch (error) {
-    unbindAll(shim, bound);
-    throw error;
-  }
-  return bound;
-}
+/** The listening sockets of a server. */
+export class ListeningSockets {
+  readonly #shim: Shim;
+  readonly #bound: Bound[] = [];
 
-/** Closes listening sockets and removes what they left in the file system. */
-export function unbindAll(shim: Shim, bound: readonly Bound[]): void {
-  for (const { fd, address } of bound) {
-    shim.close_descriptor(fd);
-    if (address.transport !== "unix") continue;
+  private constructor(shim: Shim) {
+    this.#shim = shim;
+  }
+
+  /** Listens on all addresses, or on none: a failure closes what was opened and says which address and why. */
+  static async bind(shim: Shim, addresses: readonly ListenAddress[]): Promise<ListeningSockets> {
+    const sockets = new ListeningSockets(shim);
     try {
-      Deno.removeSync(address.path);
-    } catch {
-      // Somebody removed it already, or may and we may not: the next start replaces it.
+      for (const address of addresses) {
+        sockets.#bound.push("path" in address ? bindUnix(shim, address.path) : await bindTcp(shim, address));
+      }
+    } catch (error) {
+      sockets.close();
+      throw error;
+    }
+    return sockets;
+  }
+
+  /** Their descriptors. */
+  get fds(): number[] {
+    return this.#bound.map(({ fd }) => fd);
+  }
+
+  /** Where they listen. */
+  get addresses(): BoundAddress[] {
+    return this.#bound.map(({ address }) => address);
+  }
+
+  /** Closes them and removes what they left in the file system; nothing happens the second time. */
+  close(): void {
+    for (const { fd, address } of this.#bound.splice(0)) {
+      this.#shim.close_descriptor(fd);
+      if (address.transport !== "unix") continue;
+      try {
+        Deno.removeSync(address.path);
+      } catch {
+        // Somebody removed it already, or may and we may not: the next start replaces it.
+      }
     }
   }
 }
@@ -85,7 +105,8 @@ function bindUnix(shim: Shim, path: string): Bound {
   if (fd === EADDRINUSE) {
     const probe = shim.connect_unix(bytes, bytes.length);
     if (probe >= 0) shim.close_descriptor(probe);
-    if (probe === ECONNREFUSED) { // a socket that nobody listens on: its server is gone
+    // A socket that nobody listens on: its server is gone. A file that is none refuses in the same way.
+    if (probe === ECONNREFUSED && Deno.lstatSync(path).isSocket) {
       Deno.removeSync(path);
       fd = shim.listen_unix(bytes, bytes.length, BACKLOG);
     }

@@ -8,7 +8,7 @@ import { ABI_VERSION, must, provideShim, releaseShim } from "../shim/ffi.ts";
 import { BUILD_HASH } from "../shim/embedded.ts";
 import type { Application } from "../http/message.ts";
 import { formatHostPort } from "./address.ts";
-import { bindAll, type Bound, unbindAll } from "./bind.ts";
+import { ListeningSockets } from "./bind.ts";
 import { Listener } from "./listener.ts";
 import { log } from "./log.ts";
 import type { BoundAddress, CheckedOptions } from "./options.ts";
@@ -21,7 +21,7 @@ const DRAIN_MS = 25_000;
 
 /** What serves. */
 export interface Engine {
-  readonly bound: readonly Bound[];
+  readonly sockets: ListeningSockets;
   /** Accepts no more and finishes what is in flight, `drainMs` at most; then frees everything. */
   stop(drainMs: number): Promise<void>;
   /** Frees everything now. */
@@ -44,7 +44,7 @@ export interface Server extends AsyncDisposable {
 /** One loop on this thread, which listens and serves. */
 export class LocalEngine implements Engine {
   private constructor(
-    readonly bound: readonly Bound[],
+    readonly sockets: ListeningSockets,
     readonly thread: ServingThread,
     readonly listener: Listener,
     readonly application: Application,
@@ -58,8 +58,8 @@ export class LocalEngine implements Engine {
     const undo: (() => void)[] = [releaseShim];
     try {
       const table = processTable(shim);
-      const bound = await bindAll(shim, options.addresses);
-      undo.push(() => unbindAll(shim, bound));
+      const sockets = await ListeningSockets.bind(shim, options.addresses);
+      undo.push(() => sockets.close());
       const stopping = new AbortController();
       await application.start({ worker: 0, signal: stopping.signal });
       const epollFd = must(shim.epoll_create(), "make an epoll instance");
@@ -80,9 +80,9 @@ export class LocalEngine implements Engine {
         log,
       });
       const targets = [{ owner, epollFd }];
-      const listener = new Listener(thread.loop, table, bound.map(({ fd }) => fd), targets, (text) => log(text));
+      const listener = new Listener(thread.loop, table, sockets.fds, targets, (text) => log(text));
       listener.start();
-      return new LocalEngine(bound, thread, listener, application, stopping, undo);
+      return new LocalEngine(sockets, thread, listener, application, stopping, undo);
     } catch (error) {
       for (const step of undo.reverse()) step();
       throw error;
@@ -92,6 +92,7 @@ export class LocalEngine implements Engine {
   async stop(drainMs: number): Promise<void> {
     await null; // a handler may have asked for it: let it return first
     this.listener.stop();
+    this.sockets.close();
     this.stopping.abort(new DOMException("The server is shutting down", "AbortError"));
     await this.thread.drain(drainMs);
     this.thread.cut();
@@ -123,7 +124,7 @@ export class RunningServer implements Server, Stoppable {
 
   constructor(engine: Engine, options: CheckedOptions) {
     this.#engine = engine;
-    this.addrs = engine.bound.map(({ address }) => address);
+    this.addrs = engine.sockets.addresses;
     this.finished = this.#end.promise;
     this.finished.catch(() => {}); // a failed stop hook is told to whoever called shutdown
     register(this, options.handleSignals);

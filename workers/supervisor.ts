@@ -9,7 +9,7 @@
  */
 
 import { must, provideShim, releaseShim, type Shim } from "../shim/ffi.ts";
-import { bindAll, type Bound, requirePermission, unbindAll } from "./bind.ts";
+import { ListeningSockets, requirePermission } from "./bind.ts";
 import { log } from "./log.ts";
 import { ABANDON, ABANDONED, CONTROL_BYTES, type FromWorker, type StartHttp, type StartListener } from "./messages.ts";
 import type { CheckedOptions } from "./options.ts";
@@ -39,7 +39,7 @@ interface Crew {
 
 /** Workers that serve one app. */
 export class Supervisor implements Engine {
-  readonly bound: readonly Bound[];
+  readonly sockets: ListeningSockets;
   readonly #shim: Shim;
   readonly #memfd: number;
   readonly #table: ConnectionTable;
@@ -47,11 +47,11 @@ export class Supervisor implements Engine {
   readonly #control = new Int32Array(new SharedArrayBuffer(CONTROL_BYTES));
   readonly #crew: Crew[] = [];
 
-  private constructor(shim: Shim, memfd: number, bound: readonly Bound[], options: CheckedOptions) {
+  private constructor(shim: Shim, memfd: number, sockets: ListeningSockets, options: CheckedOptions) {
     this.#shim = shim;
     this.#memfd = memfd;
     this.#table = processTable(shim);
-    this.bound = bound;
+    this.sockets = sockets;
     this.#options = options;
   }
 
@@ -59,14 +59,14 @@ export class Supervisor implements Engine {
   static async start(appUrl: string, options: CheckedOptions): Promise<Supervisor> {
     requireModules(appUrl);
     const { shim, memfd } = provideShim();
-    let bound: Bound[];
+    let sockets: ListeningSockets;
     try {
-      bound = await bindAll(shim, options.addresses);
+      sockets = await ListeningSockets.bind(shim, options.addresses);
     } catch (error) {
       releaseShim();
       throw error;
     }
-    const supervisor = new Supervisor(shim, memfd, bound, options);
+    const supervisor = new Supervisor(shim, memfd, sockets, options);
     try {
       for (let worker = 0; worker < options.workers; worker++) supervisor.#spawnHttp(worker, appUrl);
       const http = [...supervisor.#crew];
@@ -94,7 +94,7 @@ export class Supervisor implements Engine {
   #spawnListener(http: readonly Crew[]): Crew {
     return this.#spawn("sluice-listener", -1, {
       role: "listener",
-      listenFds: this.bound.map(({ fd }) => fd),
+      listenFds: this.sockets.fds,
       targets: http.map(({ owner, epollFd }) => ({ owner, epollFd })),
     });
   }
@@ -155,6 +155,7 @@ export class Supervisor implements Engine {
   async #stopWorkers(drainMs: number): Promise<void> {
     const listener = this.#crew.find(({ owner }) => owner < 0);
     if (listener) await this.#stopOne(listener, 0);
+    this.sockets.close(); // what had connected was accepted; who comes now is refused
     await Promise.all(this.#crew.filter(({ owner }) => owner >= 0).map((crew) => this.#stopOne(crew, drainMs)));
   }
 
@@ -178,7 +179,7 @@ export class Supervisor implements Engine {
       this.#shim.close_descriptor(notifyFd);
     }
     this.#crew.length = 0;
-    unbindAll(this.#shim, this.bound);
+    this.sockets.close();
     releaseShim();
   }
 

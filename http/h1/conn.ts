@@ -96,7 +96,7 @@ export class H1Conn implements RequestOwner {
 
   /** No request is being received, answered or waiting: the connection may be closed without loss. */
   get idle(): boolean {
-    return this.#reading === HEAD && this.#count === 0 && this.#head === null;
+    return this.#reading === HEAD && this.#count === 0 && !this.#head?.begun;
   }
 
   /** Bytes from the peer are of use now. */
@@ -119,7 +119,7 @@ export class H1Conn implements RequestOwner {
 
   get #canStart(): boolean {
     if (this.#count === 0) return true;
-    return !this.#exclusive && !this.#held && this.#count < this.services.limits.pipelined;
+    return !this.#draining && !this.#exclusive && !this.#held && this.#count < this.services.limits.pipelined;
   }
 
   /** The only place that moves the reading half. */
@@ -292,8 +292,8 @@ export class H1Conn implements RequestOwner {
   }
 
   #answered(request: H1Request, answer: Answer): void {
+    if (request.aborted) return discardAnswer(answer);
     if (answer instanceof Reply) {
-      if (request.aborted) return discardAnswer(answer);
       request.reply = answer;
       request.stage = READY;
       this.host.wake();
@@ -339,7 +339,9 @@ export class H1Conn implements RequestOwner {
   }
 
   #endIfDrained(): void {
-    if (this.#draining && this.idle) this.#setReading(CLOSED);
+    if (!this.#draining || !this.idle) return;
+    this.#setReading(CLOSED);
+    this.#dropHead();
   }
 
   #continue(request: H1Request, writer: Writer): void {
@@ -402,7 +404,16 @@ export class H1Conn implements RequestOwner {
     }
     const framing = streamFraming(request);
     const connection = this.#connectionField(request, framing !== UNTIL_CLOSE && this.#staysOpen(request));
-    writeStreamHead(this.services.headWriter, request, framing, connection, writer);
+    const start = writer.length;
+    try {
+      writeStreamHead(this.services.headWriter, request, framing, connection, writer);
+    } catch (error) {
+      writer.truncate(start);
+      content.cancel(error).catch(() => {});
+      request.reply = this.host.failure(error, request);
+      this.#begin(request, writer);
+      return;
+    }
     if (framing === NO_BODY || request.method === "HEAD") {
       content.cancel().catch(() => {});
       request.stage = COMPLETE;
@@ -448,25 +459,27 @@ export class H1Conn implements RequestOwner {
     this.#endIfDrained();
   }
 
-  /**
-   * The connection is gone. Everybody who waits for it is told, once. Handlers may go on: what they still ask is
-   * answered without the host, which belongs to another connection by then.
-   */
+  /** The connection is gone. Everybody who waits for it is told, once. */
   abort(reason: Error): void {
-    if (this.#count > 0 || this.#receiving !== null) this.host = hostOfTheDead(this.host);
     const receiving = this.#receiving;
     this.#receiving = null;
     this.#setReading(CLOSED);
     this.#dropHead();
+    if (receiving !== null) this.host = hostOfTheDead(this.host);
     this.#abortRequests(reason);
     receiving?.body.fail(
       new errors.HttpError(400, "The connection was lost within the request body", { cause: reason }),
     );
   }
 
-  /** Gives up all that are in the queue. Their handlers may be at it still: each keeps its view, and its head. */
+  /**
+   * Gives up all that are in the queue. Their handlers may be at it still: each keeps its view and its head, and what it
+   * asks is answered without the host, which may belong to another connection by then.
+   */
   #abortRequests(reason: Error): void {
-    for (let request = this.#first; request !== null; request = request.next) request.abort(reason);
+    if (this.#first === null) return;
+    this.host = hostOfTheDead(this.host);
+    for (let request: H1Request | null = this.#first; request !== null; request = request.next) request.abort(reason);
     this.#first = this.#last = null;
     this.#count = 0;
   }

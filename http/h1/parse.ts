@@ -87,9 +87,9 @@ export class RequestHead {
     this.expect.reset();
   }
 
-  /** Whether parsing has begun and not ended: the connection is in the middle of a head. */
-  get partial(): boolean {
-    return this.#phase !== DONE && this.bytes !== NOTHING;
+  /** Whether a request line has begun; empty lines in front of it are none. */
+  get begun(): boolean {
+    return this.#phase !== BLANK_LINES;
   }
 
   /**

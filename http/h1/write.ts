@@ -10,7 +10,7 @@
 
 import { utf8 } from "../bytes.ts";
 import { DATE_BYTES, httpDate } from "../date.ts";
-import { checkFieldValue, type FieldList, findField, isConnectionField } from "../headers.ts";
+import { checkFieldName, checkFieldValue, type FieldList, findField, isConnectionField } from "../headers.ts";
 import { COPY_BYTES } from "../limits.ts";
 import type { Reply } from "../message.ts";
 import { isBodiless, reasonPhrase } from "../status.ts";
@@ -112,6 +112,8 @@ function writeFields(writer: Writer, fields: FieldList): void {
   for (let i = 0; i < fields.length; i += 2) {
     const lower = fields[i]!.toLowerCase();
     if (isConnectionField(lower) || lower === "content-length" || lower === "date") continue;
+    // Checked when it was set; a list that was changed since must not split the answer.
+    checkFieldValue(checkFieldName(fields[i]!), fields[i + 1]!);
     writer.latin1(`${fields[i]}: ${fields[i + 1]}\r\n`);
   }
 }

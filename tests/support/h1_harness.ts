@@ -23,6 +23,9 @@ import { latin1Bytes, latin1Text } from "./wire_cases.ts";
 export const NOW = Date.UTC(1994, 10, 6, 8, 49, 37);
 export const NOW_TEXT = "Sun, 06 Nov 1994 08:49:37 GMT";
 
+/** Times around the loop that no test needs without a pause. */
+const STEPS_MAX = 100_000;
+
 export type TestHandler = (request: H1Request) => Answer | Promise<Answer>;
 
 export interface HarnessOptions {
@@ -31,8 +34,6 @@ export interface HarnessOptions {
   readonly scratchBytes?: number;
   /** Turns of the microtask queue between two steps; a `Response` takes more of them than a `Reply`. */
   readonly turns?: number;
-  /** What the owner's send queue holds before it is congested; default: output is sent at once. */
-  readonly sends?: boolean;
 }
 
 /** One connection with everything around it. */
@@ -55,6 +56,7 @@ export class Harness implements H1Host {
   #socket: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #ended = false;
   #woken = false;
+  #steps = 0;
 
   constructor(readonly handler: TestHandler = readAndAnswer, options: HarnessOptions = {}) {
     const headWriter = new HeadWriter();
@@ -110,29 +112,34 @@ export class Harness implements H1Host {
   async run(): Promise<void> {
     do {
       this.#woken = false;
+      this.#steps = 0;
       while (this.step());
       for (let turn = 0; turn < this.#turns; turn++) await null;
     } while (this.#woken);
   }
 
-  /** One turn of the loop for this connection, without microtasks; whether another one may bring something. */
+  /** Once around the loop of workers/connection.ts, without microtasks; false when it would wait. */
   step(): boolean {
-    const { conn, writer } = this;
-    const fresh = conn.wantsRead ? Math.min(this.#socket.length, this.#scratch.length - this.#tail.length) : 0;
-    let taken = 0;
-    if (fresh > 0 || this.#tail.length > 0) taken = this.#receive(fresh);
-    else conn.flush(writer);
-    const wrote = this.#take();
-    const more = fresh > 0 && this.#socket.length > 0 && conn.wantsRead;
-    const progress = wrote || taken > 0 || more;
-    if (progress || !this.#ended || this.#socket.length > 0 || conn.blocked || conn.finished) return progress;
-    this.#ended = false;
+    const { conn } = this;
+    if (conn.congested) return false;
+    conn.flush(this.writer);
+    this.#take();
+    if (conn.broken || conn.finished) return false;
+    if (++this.#steps > STEPS_MAX) throw new Error("the machine spins: it neither waits nor gets on");
+    if (conn.hasOutput) return true;
+    if (!conn.wantsRead) return false;
+    if (this.#tail.length > 0 && !conn.starved) return this.#receive(0);
+    if (this.#socket.length > 0) return this.#receive(this.#scratch.length - this.#tail.length);
+    if (!this.#ended) return false;
+    this.#tail = new Uint8Array(0);
     conn.endOfInput();
     return true;
   }
 
-  #receive(fresh: number): number {
+  /** Gives the machine the tail and up to `room` bytes of the socket behind it. */
+  #receive(room: number): true {
     const scratch = this.#scratch;
+    const fresh = Math.min(room, this.#socket.length);
     scratch.set(this.#tail);
     scratch.set(this.#socket.subarray(0, fresh), this.#tail.length);
     this.#socket = this.#socket.slice(fresh);
@@ -141,13 +148,13 @@ export class Harness implements H1Host {
     if (!Number.isInteger(taken) || taken < 0 || taken > end) throw new Error(`receive took ${taken} of ${end} bytes`);
     this.#tail = scratch.slice(taken, end);
     scratch.fill(POISON, 0, end);
-    return taken;
+    return true;
   }
 
   /** Takes what the machine wrote, as a `writev` would. */
-  #take(): boolean {
+  #take(): void {
     const { writer } = this;
-    if (writer.empty) return false;
+    if (writer.empty) return;
     const parts: Uint8Array[] = [];
     let from = 0;
     for (const { at, bytes } of writer.gathered) {
@@ -158,7 +165,6 @@ export class Harness implements H1Host {
     this.sent.push(concat(parts));
     writer.clear();
     writer.bytes.fill(POISON);
-    return true;
   }
 
   /** Everything that was sent, a character a byte. */

@@ -10,7 +10,7 @@ import { HeadWriter } from "../../../http/h1/write.ts";
 import type { H1Request } from "../../../http/h1/request.ts";
 import { DEFAULT_LIMITS } from "../../../http/limits.ts";
 import { type Answer, Reply } from "../../../http/message.ts";
-import { fieldOf, gate, Harness, parseAnswers } from "../../support/h1_harness.ts";
+import { fieldOf, gate, Harness, parseAnswers, readAndAnswer } from "../../support/h1_harness.ts";
 import { Prng, SEED } from "../../support/prng.ts";
 
 function get(path: string, fields = ""): string {
@@ -64,6 +64,20 @@ Deno.test("keep-alive: by version and Connection, answered at once or later", as
       assert.equal(fieldOf(answers[0]!.fields, "connection"), connection);
       assert.equal(harness.conn.finished, !stays);
       assert.equal(harness.started.length, stays ? 2 : 1, "what comes behind the last request is not looked at");
+    }
+  }
+});
+
+Deno.test("keep-alive: by version and Connection, for requests with a body too", async () => {
+  for (const [minor, fields, connection, stays] of KEEP_ALIVE) {
+    for (const framing of ["Content-Length: 2\r\n\r\nhi", "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"]) {
+      if (minor === 0 && framing.startsWith("T")) continue;
+      const harness = new Harness(readAndAnswer);
+      await harness.send(`POST / HTTP/1.${minor}\r\nHost: h\r\n${fields}${framing}${get("/next")}`);
+      const answers = parseAnswers(harness.output, ["POST", "GET"]);
+      assert.equal(answers.length, stays ? 2 : 1);
+      assert.equal(fieldOf(answers[0]!.fields, "connection"), connection);
+      assert.deepEqual([harness.conn.finished, harness.started.length], [!stays, stays ? 2 : 1]);
     }
   }
 });
@@ -233,6 +247,20 @@ Deno.test("backpressure: nothing is parsed or written while the output is full, 
   assert.ok(harness.sent.length > 1);
   for (const piece of harness.sent) assert.ok(piece.length < unsentBytes + 41_000, `${piece.length} bytes at once`);
   assert.equal(parseAnswers(harness.output, new Array(16).fill("GET")).length, 16);
+});
+
+Deno.test("backpressure: a congested connection writes nothing, and all of it when there is room again", async () => {
+  const manual = new Manual();
+  const { harness } = manual;
+  await harness.send(get("/1") + get("/2"));
+  harness.conn.congested = true;
+  await manual.answer("/1");
+  await manual.answer("/2");
+  harness.conn.flush(harness.writer);
+  assert.ok(harness.writer.empty && harness.conn.hasOutput);
+  harness.conn.resume();
+  await harness.run();
+  assert.deepEqual(manual.bodies, ["/1", "/2"]);
 });
 
 Deno.test("heads are pooled, and come back clean", () => {
