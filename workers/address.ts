@@ -15,7 +15,7 @@ export function formatAddress(bytes: Uint8Array): string {
 
 /** The 4 or 16 bytes of an IP address, or null if the text is none. */
 export function parseAddress(text: string): Uint8Array<ArrayBuffer> | null {
-  if (/^\d{1,3}(\.\d{1,3}){3}$/.test(text)) {
+  if (/^(?:0|[1-9]\d{0,2})(?:\.(?:0|[1-9]\d{0,2})){3}$/.test(text)) {
     const bytes = text.split(".").map(Number);
     return bytes.every((byte) => byte <= 255) ? Uint8Array.from(bytes) : null;
   }

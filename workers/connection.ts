@@ -124,7 +124,7 @@ export class Connection implements H1Host, Task {
       if (h1.broken) return this.#lose("an answer broke off", true);
       if (h1.finished) return this.#setState(FLUSHING);
       if (h1.hasOutput) continue;
-      if (!h1.wantsRead) return;
+      if (this.#congested || !h1.wantsRead) return;
       if (budget <= 0) return this.thread.loop.queue(this);
       const taken = this.#feed(h1, writer);
       if (taken < 0) return;
@@ -221,12 +221,10 @@ export class Connection implements H1Host, Task {
       const sent = second === undefined
         ? shim.send(fd, generation, first, first.length, 0, first.length)
         : shim.writev(fd, generation, first, first.length, 0, first.length, second, second.length, 0, second.length);
-      if (sent < 0) return this.#sendFailed(sent);
-      this.#dropSent(sent);
-      if (sent < wanted) {
-        this.writable = false;
-        break;
-      }
+      if (sent < 0 && !this.#sendFailed(sent)) return false;
+      if (sent < wanted) this.writable = false;
+      if (sent > 0) this.#dropSent(sent);
+      if (!this.writable) break;
     }
     if (this.h1!.congested && !this.#congested) this.h1!.resume();
     return true;

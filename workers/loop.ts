@@ -100,8 +100,13 @@ export class Loop {
     force?: WakeKind,
   ): Promise<Loop> {
     const loop = new Loop(shim, epollFd, notifyFd, client);
-    loop.#wake = await openWake(shim, epollFd, () => loop.#turn(), force);
-    loop.#wake.arm();
+    try {
+      loop.#wake = await openWake(shim, epollFd, () => loop.#turn(), force);
+      loop.#wake.arm();
+    } catch (error) {
+      await loop.close();
+      throw error;
+    }
     return loop;
   }
 
@@ -124,14 +129,19 @@ export class Loop {
     if (this.#inTurn || this.#microtaskQueued || this.#closed) return;
     // Outside a turn a handler has finished: others that finish in the same breath come along.
     this.#microtaskQueued = true;
-    queueMicrotask(() => this.#runBetweenTurns());
+    queueMicrotask(() => {
+      this.#microtaskQueued = false;
+      this.perform(() => {});
+    });
   }
 
-  #runBetweenTurns(): void {
-    this.#microtaskQueued = false;
-    if (this.#closed || this.#inTurn) return;
+  /** Does work on connections that no event asked for, and what that makes ready, as a turn: the clock is right. */
+  perform(work: () => void): void {
+    if (this.#closed) return;
+    if (this.#inTurn) return work();
     this.#inTurn = true;
     this.#readClock();
+    work();
     this.#runReady();
     this.#endTurn();
   }
@@ -224,6 +234,6 @@ export class Loop {
     this.#closed = true;
     this.#ready.length = 0;
     this.shim.close_descriptor(this.#timerFd); // now, for a thread that is abandoned does not come back here
-    await this.#wake!.close(() => this.shim.eventfd_signal(this.notifyFd));
+    await this.#wake?.close(() => this.shim.eventfd_signal(this.notifyFd));
   }
 }

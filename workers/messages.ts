@@ -45,7 +45,7 @@ export type FromWorker =
   | { readonly type: "failed"; readonly message: string }
   | { readonly type: "stopped" };
 
-/** Control words: set to 1 to make every thread drop everything at once; threads that did. */
-export const ABANDON = 0, ABANDONED = 1;
+/** Control words: set to 1 to make every thread drop everything at once; how many threads own nothing any more. */
+export const ABANDON = 0, ENDED = 1;
 /** Bytes of the control words. */
 export const CONTROL_BYTES = 8;

@@ -61,33 +61,35 @@ export interface CheckedOptions extends ServeOptions {
   readonly handleSignals: boolean;
 }
 
-const KNOWN: ReadonlySet<string> = new Set([
-  "port",
-  "hostname",
-  "path",
-  "listeners",
-  "workers",
-  "signal",
-  "onListen",
-  "limits",
-  "handleSignals",
-  "wake",
-]);
-
 const WORKERS_MAX = 512;
 const DEFAULT_PORT = 8000;
 
+/** What a value has to be, and how to say that. */
+type Rule = readonly [is: (value: unknown) => boolean, expected: string];
+
+const isText: Rule = [(value) => typeof value === "string" && value !== "", "text that is not empty"];
+const isFunction: Rule = [(value) => typeof value === "function", "a function"];
+/** Numbers have checks of their own, which say the range. */
+const isAnything: Rule = [() => true, ""];
+
+const TCP_RULES: Readonly<Record<string, Rule>> = { port: isAnything, hostname: isText };
+const UNIX_RULES: Readonly<Record<string, Rule>> = { path: isText };
+const RULES: Readonly<Record<string, Rule>> = {
+  ...TCP_RULES,
+  ...UNIX_RULES,
+  listeners: [Array.isArray, "an array of addresses"],
+  workers: isAnything,
+  signal: [(value) => value instanceof AbortSignal, "an AbortSignal"],
+  onListen: isFunction,
+  limits: [(value) => typeof value === "object" && value !== null, "an object"],
+  handleSignals: [(value) => typeof value === "boolean", "true or false"],
+  wake: [(value) => value === "aio" || value === "poll", '"aio" or "poll"'],
+};
+
 /** Checks options. Throws a `TypeError` for one that is unknown or contradicts another, a `RangeError` for a number. */
 export function checkOptions(options: ServeOptions): CheckedOptions {
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name)) {
-      throw new TypeError(`Cannot serve with option ${JSON.stringify(name)}: expected one of ${[...KNOWN].join(", ")}`);
-    }
-  }
-  const { wake, workers = navigator.hardwareConcurrency } = options;
-  if (wake !== undefined && wake !== "aio" && wake !== "poll") {
-    throw new TypeError(`Cannot serve with wake ${JSON.stringify(wake)}: expected "aio" or "poll"`);
-  }
+  checkRules("option", options, RULES);
+  const { workers = Math.min(navigator.hardwareConcurrency, WORKERS_MAX) } = options;
   checkInteger("workers", workers, 1, WORKERS_MAX);
   return {
     ...options,
@@ -98,6 +100,19 @@ export function checkOptions(options: ServeOptions): CheckedOptions {
   };
 }
 
+function checkRules(what: string, values: object, rules: Readonly<Record<string, Rule>>): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (!Object.hasOwn(rules, name)) {
+      const known = Object.keys(rules).join(", ");
+      throw new TypeError(`Cannot serve with ${what} ${JSON.stringify(name)}: expected one of ${known}`);
+    }
+    const [is, expected] = rules[name]!;
+    if (value !== undefined && !is(value)) {
+      throw new TypeError(`Cannot serve with ${name} ${JSON.stringify(value)}: expected ${expected}`);
+    }
+  }
+}
+
 function checkInteger(name: string, value: number, least: number, most: number): void {
   if (!Number.isInteger(value) || value < least || value > most) {
     throw new RangeError(`Cannot serve with ${name} ${value}: expected an integer from ${least} to ${most}`);
@@ -106,26 +121,28 @@ function checkInteger(name: string, value: number, least: number, most: number):
 
 function checkAddresses(options: ServeOptions): readonly ListenAddress[] {
   const { port, hostname, path, listeners } = options;
-  const short = port !== undefined || hostname !== undefined;
-  if (listeners !== undefined && (short || path !== undefined)) {
+  const isTcp = port !== undefined || hostname !== undefined;
+  if (listeners !== undefined && (isTcp || path !== undefined)) {
     throw new TypeError("Cannot serve with listeners and port, hostname or path: put them all into listeners");
   }
-  if (path !== undefined && short) {
+  if (listeners?.length === 0) throw new TypeError("Cannot serve with no listeners: expected at least one");
+  return (listeners ?? [{ port, hostname, path } as ListenAddress]).map(checkAddress);
+}
+
+function checkAddress(address: ListenAddress): ListenAddress {
+  const { port = DEFAULT_PORT, hostname, path } = address as TcpAddress & Partial<UnixAddress>;
+  if (path !== undefined && ((address as TcpAddress).port !== undefined || hostname !== undefined)) {
     throw new TypeError("Cannot serve with path and port or hostname: use listeners to listen on both");
   }
-  if (listeners?.length === 0) throw new TypeError("Cannot serve with no listeners: expected at least one");
-  const addresses = listeners ?? [path !== undefined ? { path } : { port, hostname }];
-  return addresses.map((address) => {
-    if ("path" in address) return { path: address.path };
-    const port = address.port ?? DEFAULT_PORT;
-    checkInteger("port", port, 0, 65535);
-    return { port, hostname: address.hostname };
-  });
+  checkRules("listener option", address, { ...TCP_RULES, ...UNIX_RULES });
+  if (path !== undefined) return { path };
+  checkInteger("port", port, 0, 65535);
+  return { port, hostname };
 }
 
 function checkLimits(limits: Partial<Limits>): Readonly<Limits> {
   for (const [name, value] of Object.entries(limits)) {
-    if (!(name in DEFAULT_LIMITS)) {
+    if (!Object.hasOwn(DEFAULT_LIMITS, name)) {
       const known = Object.keys(DEFAULT_LIMITS).join(", ");
       throw new TypeError(`Cannot serve with limits.${name}: expected one of ${known}`);
     }

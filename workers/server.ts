@@ -49,7 +49,7 @@ export class LocalEngine implements Engine {
     readonly listener: Listener,
     readonly application: Application,
     readonly stopping: AbortController,
-    readonly undo: readonly (() => void)[],
+    readonly undo: (() => void)[],
   ) {}
 
   /** Binds, starts the application and accepts. Rejects with one sentence, everything closed again. */
@@ -109,8 +109,9 @@ export class LocalEngine implements Engine {
     this.#free();
   }
 
+  /** Once, whoever asks first: numbers that are closed belong to somebody else. */
   #free(): void {
-    for (const step of this.undo.toReversed()) step();
+    for (const step of this.undo.splice(0).reverse()) step();
   }
 }
 
@@ -128,8 +129,9 @@ export class RunningServer implements Server, Stoppable {
     this.finished = this.#end.promise;
     this.finished.catch(() => {}); // a failed stop hook is told to whoever called shutdown
     register(this, options.handleSignals);
-    if (options.signal?.aborted) this.shutdown();
-    options.signal?.addEventListener("abort", () => this.shutdown(), { once: true });
+    const stop = () => void this.shutdown().catch((error) => log("shutting down failed", error));
+    if (options.signal?.aborted) stop();
+    options.signal?.addEventListener("abort", stop, { once: true });
   }
 
   shutdown(): Promise<void> {

@@ -11,7 +11,7 @@
 import { must, provideShim, releaseShim, type Shim } from "../shim/ffi.ts";
 import { ListeningSockets, requirePermission } from "./bind.ts";
 import { log } from "./log.ts";
-import { ABANDON, ABANDONED, CONTROL_BYTES, type FromWorker, type StartHttp, type StartListener } from "./messages.ts";
+import { ABANDON, CONTROL_BYTES, ENDED, type FromWorker, type StartHttp, type StartListener } from "./messages.ts";
 import type { CheckedOptions } from "./options.ts";
 import type { Engine } from "./server.ts";
 import { allocateOwner, type ConnectionTable, processTable } from "./table.ts";
@@ -46,6 +46,7 @@ export class Supervisor implements Engine {
   readonly #options: CheckedOptions;
   readonly #control = new Int32Array(new SharedArrayBuffer(CONTROL_BYTES));
   readonly #crew: Crew[] = [];
+  #freed = false;
 
   private constructor(shim: Shim, memfd: number, sockets: ListeningSockets, options: CheckedOptions) {
     this.#shim = shim;
@@ -171,27 +172,29 @@ export class Supervisor implements Engine {
     crew.worker.terminate();
   }
 
-  /** Closes what this thread made, and the connections of workers that did not. */
+  /** Closes what this thread made, and the connections of workers that did not; once, whoever asks first. */
   #free(): void {
-    for (const { owner, epollFd, notifyFd } of this.#crew) {
+    if (this.#freed) return;
+    this.#freed = true;
+    for (const { owner, epollFd, notifyFd } of this.#crew.splice(0)) {
       if (owner >= 0) this.#table.each(owner, (fd, generation) => this.#shim.close(fd, generation));
       this.#shim.close_descriptor(epollFd);
       this.#shim.close_descriptor(notifyFd);
     }
-    this.#crew.length = 0;
     this.sockets.close();
     releaseShim();
   }
 
   /** Has every worker drop everything, waits for them a moment, and closes the rest. */
   abandon(): void {
-    const here = this.#crew.filter(({ gone }) => !gone);
     Atomics.store(this.#control, ABANDON, 1);
-    for (const { notifyFd } of here) this.#shim.eventfd_signal(notifyFd);
+    for (const { notifyFd } of this.#crew) this.#shim.eventfd_signal(notifyFd);
     const endMs = performance.now() + ABANDON_MS;
-    for (let done = 0; done < here.length; done = Atomics.load(this.#control, ABANDONED)) {
+    for (;;) {
+      const ended = Atomics.load(this.#control, ENDED);
+      if (ended >= this.#crew.length) break;
       const leftMs = endMs - performance.now();
-      if (leftMs <= 0 || Atomics.wait(this.#control, ABANDONED, done, leftMs) === "timed-out") {
+      if (leftMs <= 0 || Atomics.wait(this.#control, ENDED, ended, leftMs) === "timed-out") {
         log("a worker did not let go in time");
         break;
       }

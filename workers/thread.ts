@@ -163,7 +163,7 @@ export class ServingThread implements LoopClient {
     await new Promise<void>((resolve) => {
       timer = setTimeout(resolve, deadlineMs);
       this.#onEmpty = () => this.#isEmpty && resolve();
-      for (const connection of this.#pool) connection.drain();
+      this.loop.perform(() => this.#pool.forEach((connection) => connection.drain()));
       this.#onEmpty();
     });
     clearTimeout(timer);
@@ -177,7 +177,7 @@ export class ServingThread implements LoopClient {
 
   /** Closes every connection, claimed or not. */
   cut(): void {
-    for (const connection of this.#pool) connection.cut();
+    this.loop.perform(() => this.#pool.forEach((connection) => connection.cut()));
     this.table.each(this.#options.owner, (fd, generation) => this.shim.close(fd, generation));
   }
 

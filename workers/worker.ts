@@ -12,7 +12,7 @@ import { Listener } from "./listener.ts";
 import { loadApplication } from "./load_app.ts";
 import { log, messageOf } from "./log.ts";
 import { Loop, type LoopClient } from "./loop.ts";
-import { ABANDON, ABANDONED, type FromWorker, type StartHttp, type StartListener, type ToWorker } from "./messages.ts";
+import { ABANDON, ENDED, type FromWorker, type StartHttp, type StartListener, type ToWorker } from "./messages.ts";
 import { markAsWorker } from "./place.ts";
 import { ConnectionTable } from "./table.ts";
 import { ServingThread } from "./thread.ts";
@@ -28,23 +28,30 @@ interface Running {
 }
 
 let running: Running | null = null;
+let control: Int32Array | null = null;
 
 function post(message: FromWorker): void {
   self.postMessage(message);
 }
 
-/** The first thread is going away and waits, but not for long: everything goes now. */
-function onNotify(control: Int32Array): void {
-  if (Atomics.load(control, ABANDON) === 0) return;
-  running?.abandon();
-  running = null;
-  Atomics.add(control, ABANDONED, 1);
-  Atomics.notify(control, ABANDONED);
+/** This thread owns nothing any more; says so once, where the first thread can see it while it waits. */
+function end(): void {
+  if (control === null) return;
+  Atomics.add(control, ENDED, 1);
+  Atomics.notify(control, ENDED);
+  control = null;
   self.close();
 }
 
+/** The first thread is going away and waits, but not for long: everything goes now. */
+function onNotify(): void {
+  if (control === null || Atomics.load(control, ABANDON) === 0) return;
+  running?.abandon();
+  running = null;
+  end();
+}
+
 async function startHttp(message: StartHttp, shim: Shim, table: ConnectionTable): Promise<Running> {
-  const control = new Int32Array(message.control);
   const application = await loadApplication(message.appUrl);
   const stopping = new AbortController();
   await startApplication(() => application.start({ worker: message.worker, signal: stopping.signal }));
@@ -53,7 +60,7 @@ async function startHttp(message: StartHttp, shim: Shim, table: ConnectionTable)
     shim,
     table,
     application,
-    onNotify: () => onNotify(control),
+    onNotify,
     log: (text, error) => log(`worker ${message.worker}: ${text}`, error),
   });
   return {
@@ -61,8 +68,11 @@ async function startHttp(message: StartHttp, shim: Shim, table: ConnectionTable)
       stopping.abort(new DOMException("The server is shutting down", "AbortError"));
       await thread.drain(drainMs);
       thread.cut();
-      await application.stop();
-      await thread.close();
+      try {
+        await application.stop();
+      } finally {
+        await thread.close();
+      }
     },
     abandon(): void {
       thread.close();
@@ -80,11 +90,10 @@ async function startApplication(start: () => Promise<void>): Promise<void> {
 }
 
 async function startListener(message: StartListener, shim: Shim, table: ConnectionTable): Promise<Running> {
-  const control = new Int32Array(message.control);
   const client: LoopClient = {
     handlersWaiting: false,
     onEvent: () => {},
-    onNotify: () => onNotify(control),
+    onNotify,
     onTurnStart: () => {},
     onTurnEnd: () => {},
   };
@@ -103,6 +112,7 @@ async function startListener(message: StartListener, shim: Shim, table: Connecti
 }
 
 async function start(message: StartHttp | StartListener): Promise<void> {
+  control = new Int32Array(message.control);
   try {
     const shim = adoptShim(message.memfd);
     const table = new ConnectionTable(message.table);
@@ -113,7 +123,7 @@ async function start(message: StartHttp | StartListener): Promise<void> {
     post({ type: "ready" });
   } catch (error) {
     post({ type: "failed", message: messageOf(error) });
-    self.close();
+    end();
   }
 }
 
@@ -125,7 +135,7 @@ async function stop(drainMs: number): Promise<void> {
   }
   running = null;
   post({ type: "stopped" });
-  self.close();
+  end();
 }
 
 markAsWorker();

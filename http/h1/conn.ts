@@ -113,7 +113,7 @@ export class H1Conn implements RequestOwner {
   /** `flush` would write something, or find that an answer has ended. */
   get hasOutput(): boolean {
     const request = this.#first;
-    if (request === null || request.stage === WAITING) return false;
+    if (this.congested || request === null || request.stage === WAITING) return false;
     return request.stage === READY || request.stream!.chunks.length > 0 || request.stream!.settled;
   }
 
