@@ -21,13 +21,13 @@ export type PathParams<Path extends string> = string extends Path ? Readonly<Rec
   : { readonly [Name in PathParamNames<Path>]: string };
 
 /** The names of the parameters in a path, `"*"` for its wildcard. */
-export type PathParamNames<Path extends string> = Path extends `${infer Segment}/${infer Rest}`
-  ? SegmentParamName<Segment> | PathParamNames<Rest>
+export type PathParamNames<Path extends string> = Path extends `${infer First}/${infer Rest}`
+  ? SegmentParamName<First> | PathParamNames<Rest>
   : SegmentParamName<Path>;
 
 /** The name of the parameter that a segment is; `never` for text. */
-export type SegmentParamName<Segment extends string> = Segment extends `:${infer Name}` ? Name
-  : Segment extends "*" ? "*"
+export type SegmentParamName<Part extends string> = Part extends `:${infer Name}` ? Name
+  : Part extends "*" ? "*"
   : never;
 
 /** One segment of a route's path: text, or what takes its place. */

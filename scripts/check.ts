@@ -14,6 +14,9 @@ interface Check {
   readonly args: readonly string[];
 }
 
+/** Where documentation with examples stands. */
+const LAYERS: readonly string[] = ["app", "http", "workers"];
+
 /** In this order: the types need the module that the build makes. */
 const CHECKS: readonly Check[] = [
   { name: "build", args: ["run", "-A", "scripts/build.ts", "--quiet"] },
@@ -21,6 +24,7 @@ const CHECKS: readonly Check[] = [
   { name: "lint", args: ["lint"] },
   { name: "types", args: ["check", "."] },
   { name: "documentation", args: ["doc", "--lint", "mod.ts"] },
+  { name: "examples", args: ["test", "-A", "--doc", "--quiet", "--permit-no-files", "mod.ts", "README.md", ...LAYERS] },
 ];
 
 const root = import.meta.dirname!.replace(/\/scripts$/, "");

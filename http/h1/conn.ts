@@ -16,7 +16,7 @@
 
 import { RequestBody } from "../body.ts";
 import * as errors from "../errors.ts";
-import { DISCARD_BYTES, type Limits } from "../limits.ts";
+import { DISCARD_BYTES } from "../limits.ts";
 import { type Answer, discardAnswer, type RemoteAddress, Reply } from "../message.ts";
 import { replyOf } from "../response.ts";
 import { reasonPhrase } from "../status.ts";
@@ -36,15 +36,7 @@ import { type H1Host, type H1Services, hostOfTheDead } from "./host.ts";
 import type { RequestHead } from "./parse.ts";
 import { ReplyStream } from "./reply_stream.ts";
 import { COMPLETE, H1Request, READY, type RequestOwner, STREAMING, WAITING } from "./request.ts";
-import {
-  type HeadWriter,
-  NO_BODY,
-  streamFraming,
-  UNTIL_CLOSE,
-  writeChunks,
-  writeStreamHead,
-  writeWhole,
-} from "./write.ts";
+import { NO_BODY, streamFraming, UNTIL_CLOSE, writeChunks, writeStreamHead, writeWhole } from "./write.ts";
 
 /** States of the reading half, and which may follow which. */
 export const HEAD = 0, BODY = 1, CLOSED = 2;

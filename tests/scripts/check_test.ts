@@ -3,21 +3,55 @@
 import assert from "node:assert/strict";
 import { Sandbox } from "./sandbox.ts";
 
+/** As much of the real one as scripts/serve.ts wants. */
+const MODULE = `/**
+ * A server.
+ *
+ * @module
+ */
+
+/** Options. */
+export interface ServeOptions {
+  /** The port. */
+  port?: number;
+  /** The host. */
+  hostname?: string;
+  /** The socket. */
+  path?: string;
+  /** The workers. */
+  workers?: number;
+}
+
+/**
+ * Serves.
+ *
+ * \`\`\`ts
+ * console.assert(true);
+ * \`\`\`
+ */
+export function serve(_app: string, _options: ServeOptions): Promise<void> {
+  return Promise.resolve();
+}
+`;
+
 Deno.test("all checks pass, then each finds its fault", async () => {
   using sandbox = new Sandbox();
   await sandbox.shareCompiler();
-  sandbox.write("mod.ts", "/** One.\n *\n * @module\n */\n\n/** One. */\nexport const one: number = 1;\n");
+  sandbox.write("mod.ts", MODULE);
   const check = async () => {
     const { code, stderr } = await sandbox.deno(["run", "-A", "scripts/check.ts"]);
     return { code, line: stderr.trimEnd().split("\n").at(-1), stderr };
   };
   const good = await check();
-  assert.equal(good.line, "check: all 5 passed", good.stderr);
+  assert.equal(good.line, "check: all 6 passed", good.stderr);
   assert.equal(good.code, 0);
 
-  sandbox.write("mod.ts", "export const one: string = 1\nvar two = 2;\n");
+  sandbox.write(
+    "mod.ts",
+    "/** \n * ```ts\n * throw 1;\n * ```\n */\nexport const one: string = 1\nvar two = 2;\nexport class Two {}\n",
+  );
   sandbox.write("shim/tiny.c", "int");
   const bad = await check();
-  assert.equal(bad.line, "check: 5 of 5 failed: build, format, lint, types, documentation");
+  assert.equal(bad.line, "check: 6 of 6 failed: build, format, lint, types, documentation, examples");
   assert.equal(bad.code, 1);
 });
