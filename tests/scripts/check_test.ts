@@ -38,6 +38,8 @@ Deno.test("all checks pass, then each finds its fault", async () => {
   using sandbox = new Sandbox();
   await sandbox.shareCompiler();
   sandbox.write("mod.ts", MODULE);
+  for (const layer of ["app", "http", "workers"]) sandbox.write(`${layer}/empty.ts`, "export {};\n");
+  sandbox.write("README.md", "# A server\n\n```ts\nconsole.assert(true);\n```\n");
   const check = async () => {
     const { code, stderr } = await sandbox.deno(["run", "-A", "scripts/check.ts"]);
     return { code, line: stderr.trimEnd().split("\n").at(-1), stderr };
