@@ -66,7 +66,10 @@ export class RequestView {
     return this.#request.header(name);
   }
 
-  /** Aborted, with a reason, when the client is gone before the answer was complete. */
+  /**
+   * Aborted, with a reason, when the connection is lost before the answer was complete: the client reset it, or an
+   * answer could not be sent. A client that has merely ended its half (FIN) may still read, and is still answered.
+   */
   get signal(): AbortSignal {
     return this.#request.signal;
   }

@@ -11,7 +11,7 @@
 
 import { utf8Text } from "./bytes.ts";
 import { BODY_TOO_LARGE, HttpError, httpErrorOf } from "./errors.ts";
-import { DEFAULT_LIMITS } from "./limits.ts";
+import { DEFAULT_LIMITS, DISCARD_BYTES } from "./limits.ts";
 
 /** What a body tells its protocol. */
 export interface BodySource {
@@ -32,6 +32,8 @@ export class RequestBody {
   readonly limit: number;
   /** Bytes received so far. */
   received = 0;
+  /** Of them, those that were thrown away as they came. */
+  thrownAway = 0;
   /** What went wrong with it, if something did. */
   error: HttpError | null = null;
 
@@ -42,6 +44,7 @@ export class RequestBody {
   #lastUsed = 0;
   #waiting = 0;
   #used = false;
+  #reading = false;
   #discarded = false;
   /** Called when there is something new to see: bytes, the end or an error. */
   #notify: (() => void) | null = null;
@@ -73,20 +76,24 @@ export class RequestBody {
     return this.#state === OPEN;
   }
 
-  /** Whether a handler is reading what is still to come. */
+  /** Whether a handler is reading what is still to come; a stream that was made and never pulled does not count. */
   get wanted(): boolean {
-    return this.#used && !this.#discarded && this.#state === OPEN;
+    return this.#reading && !this.#discarded && this.#state === OPEN;
   }
 
-  /** Whether so much waits for the handler that the connection should not be read on. */
+  /** Whether so much waits, or has come that nobody wants, that the connection should not be read on. */
   isFull(waitBytes: number): boolean {
-    return this.#waiting >= waitBytes && this.#gatherLimit < 0 && !this.#discarded;
+    if (this.#discarded) return this.thrownAway > DISCARD_BYTES;
+    return this.#waiting >= waitBytes && this.#gatherLimit < 0;
   }
 
   /** The protocol received bytes; they are copied, for the buffer they lie in is the loop's. */
   push(bytes: Uint8Array, start: number, end: number): void {
     this.received += end - start;
-    if (this.#discarded || this.#state !== OPEN) return;
+    if (this.#discarded || this.#state !== OPEN) {
+      this.thrownAway += end - start;
+      return;
+    }
     if (this.#gatherLimit >= 0 && this.received > this.#gatherLimit) {
       this.#refuse();
       return;
@@ -153,6 +160,7 @@ export class RequestBody {
       throw httpErrorOf(BODY_TOO_LARGE);
     }
     this.#gatherLimit = limit;
+    this.#reading = true;
     if (this.#state === OPEN) {
       this.#source?.onBodyWanted();
       await new Promise<void>((resolve) => this.#notify = resolve);
@@ -183,6 +191,7 @@ export class RequestBody {
     const wait = () => new Promise<void>((resolve) => this.#notify = resolve);
     return new ReadableStream({
       pull: async (controller) => {
+        this.#reading = true;
         while (this.#chunks.length === 0 && this.#state === OPEN && !this.#discarded) {
           this.#source?.onBodyWanted();
           await wait();

@@ -26,16 +26,25 @@ export class Reply {
   fields: FieldList | null;
 
   /**
-   * Throws a `RangeError` for a status that is not an integer from 200 to 599, and a `TypeError` for a content type or
-   * a field that cannot be sent.
+   * Throws a `RangeError` for a status that is not an integer from 200 to 599, and a `TypeError` for a content, a content
+   * type or a field that cannot be sent.
    */
   constructor(content: Content, status = 200, contentType: string | null = null, fields: FieldList | null = null) {
     // RFC 9110 section 15.3.6: 205 has no content, whatever it was meant to have.
-    this.content = status === 205 ? null : content;
+    this.content = status === 205 ? null : checkContent(content);
     this.status = status === 200 ? 200 : checkStatus(status);
     this.contentType = contentType === null ? null : checkContentType(contentType);
     this.fields = fields === null ? null : checkFields(fields);
   }
+}
+
+/** Throws a `TypeError` if it is nothing that can be sent; returns it. What JSON gave may be anything. */
+export function checkContent(content: Content): Content {
+  const isContent = typeof content === "string" || content === null || content instanceof Uint8Array ||
+    content instanceof ReadableStream;
+  if (isContent) return content;
+  const kind = (content as object | undefined)?.constructor?.name ?? typeof content;
+  throw new TypeError(`Cannot send content of type ${kind}: expected a string, Uint8Array, ReadableStream or null`);
 }
 
 /** What a handler returns. */
@@ -82,7 +91,10 @@ export interface ServerRequest {
   readonly protocol: string;
   /** Where it came from. */
   readonly remoteAddr: RemoteAddress;
-  /** Aborted, with a reason, when the client is gone before the answer was complete. */
+  /**
+   * Aborted, with a reason, when the connection is lost before the answer was complete: the client reset it, or an
+   * answer could not be sent. A client that has merely ended its half (FIN) may still read, and is still answered.
+   */
   readonly signal: AbortSignal;
   /** The content. */
   readonly body: RequestBody;

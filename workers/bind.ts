@@ -111,6 +111,9 @@ function bindUnix(shim: Shim, path: string): Bound {
       fd = shim.listen_unix(bytes, bytes.length, BACKLOG);
     }
   }
+  if (fd === EADDRINUSE && !Deno.lstatSync(path).isSocket) {
+    throw new Error(`Cannot listen on ${path}: something that is no socket is there; choose another path (EADDRINUSE)`);
+  }
   if (fd < 0) throw new Error(`Cannot listen on ${path}: ${describeErrno(fd)}`);
   return { fd, address: { transport: "unix", path } };
 }

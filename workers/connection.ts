@@ -288,9 +288,10 @@ export class Connection implements H1Host, Task {
   /** No further requests; ends when what it is at is done. What the kernel has received already comes first. */
   drain(): void {
     if (this.state !== OPEN) return;
+    this.h1!.drain();
     this.readable = true;
     this.run();
-    this.h1?.drain();
+    this.h1?.endIfIdle();
     this.run();
   }
 

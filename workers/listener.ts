@@ -53,6 +53,8 @@ export class Listener {
   readonly #log: (message: string) => void;
   #next = 0;
   #stopped = false;
+  /** How often in a row accepting had to rest. */
+  #rests = 0;
 
   constructor(
     loop: Loop,
@@ -94,6 +96,10 @@ export class Listener {
     if (this.#stopped) return 0;
     const count = this.#shim.accept(listenFd, this.#peers, this.#peers.byteLength, ACCEPT_BATCH);
     if (count < 0) this.#acceptFailed(count);
+    else if (this.#rests > 0) {
+      this.#log(`accepting goes on after ${this.#rests} rests`);
+      this.#rests = 0;
+    }
     const nowMs = this.#shim.now_ms();
     for (let i = 0; i < count; i++) this.#hand(i * PEER_WORDS, index, nowMs);
     return count;
@@ -120,7 +126,7 @@ export class Listener {
     if (errno === EAGAIN) return;
     if (FATAL.has(errno)) throw new Error(`assertion failed: accept on a dead listening socket (${errnoName(errno)})`);
     if (!EXHAUSTED.has(errno)) return; // that client is gone; the next one is not
-    this.#log(`accepting rests for ${ACCEPT_REST_MS} ms: ${errnoName(errno)}`);
+    if (this.#rests++ === 0) this.#log(`accepting rests, ${ACCEPT_REST_MS} ms at a time: ${errnoName(errno)}`);
     this.#watch(0);
     this.#loop.timers.arm(this.#rest, this.#timer, this.#loop.nowMs);
   }

@@ -1,11 +1,11 @@
 /**
- * From a module's URL to a started application.
+ * An application's life: from a module's URL to one that has started, and its end.
  *
  * @module
  */
 
 import { asApplication } from "../http/application.ts";
-import type { Application } from "../http/message.ts";
+import type { Application, StartInfo } from "../http/message.ts";
 import { messageOf } from "./log.ts";
 
 /** Imports a module and takes its default export as an application. Rejects with one sentence that says what to do. */
@@ -26,4 +26,28 @@ export async function loadApplication(url: string): Promise<Application> {
     );
   }
   return application;
+}
+
+/** Runs a `start` hook. Rejects with one sentence if it fails. */
+export async function startApplication(application: Application, info: StartInfo): Promise<void> {
+  try {
+    await application.start(info);
+  } catch (error) {
+    throw new Error(`Cannot start the app: its start hook failed: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Runs a `stop` hook. Rejects with one sentence if it fails, or has not ended after `deadlineMs`. */
+export async function stopApplication(application: Application, deadlineMs: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it has not ended after ${deadlineMs} ms`)), deadlineMs);
+  });
+  try {
+    await Promise.race([application.stop(), late]);
+  } catch (error) {
+    throw new Error(`Cannot stop the app: its stop hook failed: ${messageOf(error)}`, { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -43,7 +43,10 @@ export type ToWorker = StartHttp | StartListener | { readonly type: "stop"; read
 export type FromWorker =
   | { readonly type: "ready" }
   | { readonly type: "failed"; readonly message: string }
-  | { readonly type: "stopped" };
+  /** `error` is what its stop hook threw. */
+  | { readonly type: "stopped"; readonly error?: string }
+  /** The app ended its worker, by `how`. */
+  | { readonly type: "left"; readonly how: string };
 
 /** Control words: set to 1 to make every thread drop everything at once; how many threads own nothing any more. */
 export const ABANDON = 0, ENDED = 1;

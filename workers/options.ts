@@ -101,6 +101,9 @@ export function checkOptions(options: ServeOptions): CheckedOptions {
 }
 
 function checkRules(what: string, values: object, rules: Readonly<Record<string, Rule>>): void {
+  if (typeof values !== "object" || values === null) {
+    throw new TypeError(`Cannot serve with ${what}s ${JSON.stringify(values)}: expected an object`);
+  }
   for (const [name, value] of Object.entries(values)) {
     if (!Object.hasOwn(rules, name)) {
       const known = Object.keys(rules).join(", ");
@@ -130,11 +133,11 @@ function checkAddresses(options: ServeOptions): readonly ListenAddress[] {
 }
 
 function checkAddress(address: ListenAddress): ListenAddress {
+  checkRules("listener option", address, { ...TCP_RULES, ...UNIX_RULES });
   const { port = DEFAULT_PORT, hostname, path } = address as TcpAddress & Partial<UnixAddress>;
   if (path !== undefined && ((address as TcpAddress).port !== undefined || hostname !== undefined)) {
     throw new TypeError("Cannot serve with path and port or hostname: use listeners to listen on both");
   }
-  checkRules("listener option", address, { ...TCP_RULES, ...UNIX_RULES });
   if (path !== undefined) return { path };
   checkInteger("port", port, 0, 65535);
   return { port, hostname };

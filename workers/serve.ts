@@ -7,7 +7,6 @@
 import { asApplication } from "../http/application.ts";
 import type { FetchModule } from "../http/fetch_module.ts";
 import type { Application } from "../http/message.ts";
-import { messageOf } from "./log.ts";
 import { checkOptions, type ServeOptions } from "./options.ts";
 import { isWorker } from "./place.ts";
 import { banner, LocalEngine, RunningServer, type Server } from "./server.ts";
@@ -51,8 +50,13 @@ export async function serve(
   const start = typeof app === "string" || app instanceof URL ? startWorkers : startHere;
   const [engine, threads] = await start(app as never, options, checked);
   const server = new RunningServer(engine, checked);
-  if (options.onListen) options.onListen([...server.addrs]);
-  else console.error(banner(VERSION, server.addrs, threads));
+  try {
+    if (options.onListen) options.onListen([...server.addrs]);
+    else console.error(banner(VERSION, server.addrs, threads));
+  } catch (error) {
+    await server.shutdown(); // nobody else could
+    throw error;
+  }
   return server;
 }
 
@@ -85,16 +89,5 @@ async function startHere(
       `Cannot serve an app object with ${options.workers} workers: workers import a module, so give serve() its URL`,
     );
   }
-  const started: Application = {
-    handle: application.handle,
-    stop: () => application.stop(),
-    start: async (info) => {
-      try {
-        await application.start(info);
-      } catch (error) {
-        throw new Error(`Cannot start the app: its start hook failed: ${messageOf(error)}`, { cause: error });
-      }
-    },
-  };
-  return [await LocalEngine.start(started, checked), "on this thread"];
+  return [await LocalEngine.start(application, checked), "on this thread"];
 }

@@ -10,6 +10,7 @@ import type { Application } from "../http/message.ts";
 import { formatHostPort } from "./address.ts";
 import { ListeningSockets } from "./bind.ts";
 import { Listener } from "./listener.ts";
+import { startApplication, stopApplication } from "./load_app.ts";
 import { log } from "./log.ts";
 import type { BoundAddress, CheckedOptions } from "./options.ts";
 import { register, type Stoppable, unregister } from "./signals.ts";
@@ -18,6 +19,9 @@ import { ServingThread } from "./thread.ts";
 
 /** How long a shutdown waits for what is in flight: less than the 30 s after which Kubernetes kills. */
 const DRAIN_MS = 25_000;
+
+/** How long a stop hook may take after the last answer. */
+const STOP_HOOK_MS = 1000;
 
 /** What serves. */
 export interface Engine {
@@ -56,12 +60,14 @@ export class LocalEngine implements Engine {
   static async start(application: Application, options: CheckedOptions): Promise<LocalEngine> {
     const { shim } = provideShim();
     const undo: (() => void)[] = [releaseShim];
+    let hasStarted = false;
     try {
       const table = processTable(shim);
       const sockets = await ListeningSockets.bind(shim, options.addresses);
       undo.push(() => sockets.close());
       const stopping = new AbortController();
-      await application.start({ worker: 0, signal: stopping.signal });
+      await startApplication(application, { worker: 0, signal: stopping.signal });
+      hasStarted = true;
       const epollFd = must(shim.epoll_create(), "make an epoll instance");
       undo.push(() => shim.close_descriptor(epollFd));
       const notifyFd = must(shim.eventfd(), "make an eventfd");
@@ -85,6 +91,7 @@ export class LocalEngine implements Engine {
       return new LocalEngine(sockets, thread, listener, application, stopping, undo);
     } catch (error) {
       for (const step of undo.reverse()) step();
+      if (hasStarted) await stopApplication(application, STOP_HOOK_MS);
       throw error;
     }
   }
@@ -97,7 +104,7 @@ export class LocalEngine implements Engine {
     await this.thread.drain(drainMs);
     this.thread.cut();
     try {
-      await this.application.stop();
+      await stopApplication(this.application, STOP_HOOK_MS);
     } finally {
       await this.thread.close();
       this.#free();
@@ -121,6 +128,8 @@ export class RunningServer implements Server, Stoppable {
   readonly finished: Promise<void>;
   readonly #engine: Engine;
   readonly #end = Promise.withResolvers<void>();
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = () => void this.shutdown().catch((error) => log("shutting down failed", error));
   #stopping: Promise<void> | null = null;
 
   constructor(engine: Engine, options: CheckedOptions) {
@@ -129,9 +138,9 @@ export class RunningServer implements Server, Stoppable {
     this.finished = this.#end.promise;
     this.finished.catch(() => {}); // a failed stop hook is told to whoever called shutdown
     register(this, options.handleSignals);
-    const stop = () => void this.shutdown().catch((error) => log("shutting down failed", error));
-    if (options.signal?.aborted) stop();
-    options.signal?.addEventListener("abort", stop, { once: true });
+    this.#signal = options.signal;
+    this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (this.#signal?.aborted) this.#onAbort();
   }
 
   shutdown(): Promise<void> {
@@ -146,6 +155,7 @@ export class RunningServer implements Server, Stoppable {
       this.#end.reject(error);
       throw error;
     } finally {
+      this.#signal?.removeEventListener("abort", this.#onAbort);
       unregister(this);
     }
   }

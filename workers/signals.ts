@@ -15,7 +15,7 @@
 const REPEAT_MS = 500;
 
 /** What still keeps the process alive after its servers have ended gets this long; an idle process ends at once. */
-const EXIT_GRACE_MS = 1000;
+const EXIT_GRACE_MS = 500;
 
 /** What the registry needs of a server. */
 export interface Stoppable {

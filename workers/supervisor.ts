@@ -19,8 +19,8 @@ import { allocateOwner, type ConnectionTable, processTable } from "./table.ts";
 /** How long a worker that has to free everything at once may take, all together. */
 const ABANDON_MS = 500;
 
-/** How much longer than its deadline a worker may take to say that it has stopped. */
-const STOP_GRACE_MS = 1000;
+/** How much longer than its deadline a worker may take to say that it has stopped: its stop hook may take 1 s of it. */
+const STOP_GRACE_MS = 1500;
 
 /** A worker as the first thread sees it. */
 interface Crew {
@@ -47,6 +47,8 @@ export class Supervisor implements Engine {
   readonly #control = new Int32Array(new SharedArrayBuffer(CONTROL_BYTES));
   readonly #crew: Crew[] = [];
   #freed = false;
+  #serves = false;
+  #stopError: string | undefined;
 
   private constructor(shim: Shim, memfd: number, sockets: ListeningSockets, options: CheckedOptions) {
     this.#shim = shim;
@@ -73,6 +75,7 @@ export class Supervisor implements Engine {
       const http = [...supervisor.#crew];
       await Promise.all(http.map(({ ready }) => ready));
       await supervisor.#spawnListener(http).ready;
+      supervisor.#serves = true;
     } catch (error) {
       await supervisor.#stopWorkers(0);
       supervisor.#free();
@@ -127,6 +130,12 @@ export class Supervisor implements Engine {
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       if (data.type === "ready") ready.resolve();
       if (data.type === "failed") ready.reject(new Error(data.message));
+      if (data.type === "stopped" && data.error !== undefined) this.#stopError ??= data.error;
+      if (data.type === "left") {
+        const error = new Error(`A worker has ended: the app called ${data.how}, which leaves its clients alone`);
+        ready.reject(error);
+        if (this.#serves) reportError(error); // as for any worker that dies: the process goes with it
+      }
       if (data.type !== "ready") {
         crew.gone = true;
         stopped.resolve();
@@ -149,8 +158,10 @@ export class Supervisor implements Engine {
 
   /** Stops accepting, then lets the workers finish what is in flight, `drainMs` at most. */
   async stop(drainMs: number): Promise<void> {
+    this.#serves = false;
     await this.#stopWorkers(drainMs);
     this.#free();
+    if (this.#stopError !== undefined) throw new Error(this.#stopError);
   }
 
   async #stopWorkers(drainMs: number): Promise<void> {

@@ -9,7 +9,7 @@
 
 import { adoptShim, type Shim } from "../shim/ffi.ts";
 import { Listener } from "./listener.ts";
-import { loadApplication } from "./load_app.ts";
+import { loadApplication, startApplication, stopApplication } from "./load_app.ts";
 import { log, messageOf } from "./log.ts";
 import { Loop, type LoopClient } from "./loop.ts";
 import { ABANDON, ENDED, type FromWorker, type StartHttp, type StartListener, type ToWorker } from "./messages.ts";
@@ -19,6 +19,9 @@ import { ServingThread } from "./thread.ts";
 
 declare const self: DedicatedWorkerGlobalScope & typeof globalThis;
 
+/** How long a stop hook may take after the last answer. */
+const STOP_HOOK_MS = 1000;
+
 /** What a started worker can do. */
 interface Running {
   /** Finishes what is in flight, then frees everything. */
@@ -26,6 +29,9 @@ interface Running {
   /** Frees everything now. */
   abandon(): void;
 }
+
+const close = self.close.bind(self);
+const exit = Deno.exit;
 
 let running: Running | null = null;
 let control: Int32Array | null = null;
@@ -40,7 +46,7 @@ function end(): void {
   Atomics.add(control, ENDED, 1);
   Atomics.notify(control, ENDED);
   control = null;
-  self.close();
+  close();
 }
 
 /** The first thread is going away and waits, but not for long: everything goes now. */
@@ -54,7 +60,7 @@ function onNotify(): void {
 async function startHttp(message: StartHttp, shim: Shim, table: ConnectionTable): Promise<Running> {
   const application = await loadApplication(message.appUrl);
   const stopping = new AbortController();
-  await startApplication(() => application.start({ worker: message.worker, signal: stopping.signal }));
+  await startApplication(application, { worker: message.worker, signal: stopping.signal });
   const thread = await ServingThread.open({
     ...message,
     shim,
@@ -69,7 +75,7 @@ async function startHttp(message: StartHttp, shim: Shim, table: ConnectionTable)
       await thread.drain(drainMs);
       thread.cut();
       try {
-        await application.stop();
+        await stopApplication(application, STOP_HOOK_MS);
       } finally {
         await thread.close();
       }
@@ -78,15 +84,6 @@ async function startHttp(message: StartHttp, shim: Shim, table: ConnectionTable)
       thread.close();
     },
   };
-}
-
-/** Runs a `start` hook; what it throws becomes one sentence. */
-async function startApplication(start: () => Promise<void>): Promise<void> {
-  try {
-    await start();
-  } catch (error) {
-    throw new Error(`Cannot start the app: its start hook failed: ${messageOf(error)}`, { cause: error });
-  }
 }
 
 async function startListener(message: StartListener, shim: Shim, table: ConnectionTable): Promise<Running> {
@@ -128,17 +125,31 @@ async function start(message: StartHttp | StartListener): Promise<void> {
 }
 
 async function stop(drainMs: number): Promise<void> {
+  let error: string | undefined;
   try {
     await running?.stop(drainMs);
-  } catch (error) {
-    log("the stop hook failed", error);
+  } catch (thrown) {
+    error = messageOf(thrown);
   }
   running = null;
-  post({ type: "stopped" });
+  post({ type: "stopped", error });
   end();
 }
 
+/** An app that ends its worker leaves connections behind that nobody serves: the first thread has to know. */
+function watchTheDoor(): void {
+  self.close = () => {
+    if (control !== null) post({ type: "left", how: "self.close()" });
+    close();
+  };
+  Deno.exit = (code) => {
+    if (control !== null) post({ type: "left", how: `Deno.exit(${code ?? ""})` });
+    return exit(code);
+  };
+}
+
 markAsWorker();
+watchTheDoor();
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if (data.type === "start") start(data);
   else stop(data.drainMs);

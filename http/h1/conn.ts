@@ -31,6 +31,7 @@ import {
   expectation,
   framingError,
   isPersistent,
+  isSafe,
 } from "./framing.ts";
 import { type H1Host, type H1Services, hostOfTheDead } from "./host.ts";
 import type { RequestHead } from "./parse.ts";
@@ -47,11 +48,6 @@ const MAY_FOLLOW: readonly number[] = [
 ];
 
 const CONTINUE = utf8("HTTP/1.1 100 Continue\r\n\r\n");
-
-/** RFC 9110 section 9.2.1. */
-function isSafe(method: string): boolean {
-  return method === "GET" || method === "HEAD" || method === "OPTIONS";
-}
 
 /** The machine. */
 export class H1Conn implements RequestOwner {
@@ -73,11 +69,10 @@ export class H1Conn implements RequestOwner {
   #held = false;
   /** The head being received, while it is incomplete. */
   #head: RequestHead | null = null;
-  /** The request whose body is being received, its framing, and what was thrown away of it. */
+  /** The request whose body is being received, and its framing. */
   #receiving: H1Request | null = null;
   #remaining = 0;
   #decoder: ChunkedDecoder | null = null;
-  #discarded = 0;
 
   constructor(readonly services: H1Services, public host: H1Host) {}
 
@@ -106,7 +101,7 @@ export class H1Conn implements RequestOwner {
   get hasOutput(): boolean {
     const request = this.#first;
     if (this.congested || request === null || request.stage === WAITING) return false;
-    return request.stage === READY || request.stream!.chunks.length > 0 || request.stream!.settled;
+    return request.stage === READY ? !isHeld(request) : request.stream!.hasNews;
   }
 
   get #canStart(): boolean {
@@ -182,7 +177,6 @@ export class H1Conn implements RequestOwner {
     this.#receiving = request;
     this.#remaining = length;
     this.#decoder = length === CHUNKED ? new ChunkedDecoder(this.services.limits) : null;
-    this.#discarded = 0;
     this.#setReading(BODY);
   }
 
@@ -223,7 +217,7 @@ export class H1Conn implements RequestOwner {
       if (decoder.done) this.#bodyEnded(request);
     }
     // A body that nobody wants is read to its end only while that is cheaper than a new connection.
-    if (request.stage === COMPLETE && this.#receiving !== null && (this.#discarded += at - start) > DISCARD_BYTES) {
+    if (request.stage === COMPLETE && this.#receiving !== null && body.thrownAway > DISCARD_BYTES) {
       this.#receiving = null;
       this.#setReading(CLOSED);
     }
@@ -235,7 +229,7 @@ export class H1Conn implements RequestOwner {
     this.#receiving = null;
     this.#decoder = null;
     this.#setReading(request.persistent ? HEAD : CLOSED);
-    this.#endIfDrained();
+    this.endIfIdle();
   }
 
   #bodyFailed(request: H1Request, code: number): void {
@@ -273,14 +267,21 @@ export class H1Conn implements RequestOwner {
 
   #settle(request: H1Request, answer: Answer | Promise<Answer>): void {
     if (answer instanceof Promise) {
-      this.services.waiting++;
+      this.#setWaiting(request, true);
       answer.then((settled) => {
-        this.services.waiting--;
+        this.#setWaiting(request, false);
         this.#answered(request, settled);
       });
     } else {
       this.#answered(request, answer);
     }
+  }
+
+  /** Counts the handlers that somebody waits for; one whose client is gone is no reason to hurry. */
+  #setWaiting(request: H1Request, waiting: boolean): void {
+    if (request.isWaitedFor === waiting) return;
+    request.isWaitedFor = waiting;
+    this.services.waiting += waiting ? 1 : -1;
   }
 
   #answered(request: H1Request, answer: Answer): void {
@@ -316,6 +317,7 @@ export class H1Conn implements RequestOwner {
       }
       if (this.#isFull(writer)) return;
       if (request.stage === READY) this.#begin(request, writer);
+      if (request.stage === READY) return; // its head waits
       if (request.stage === STREAMING && !this.#continueStream(request, request.stream!, writer)) return;
       this.#first = request.next;
       if (this.#first === null) this.#last = null;
@@ -326,14 +328,8 @@ export class H1Conn implements RequestOwner {
         this.#abortRequests(new DOMException("An earlier answer ended the connection", "AbortError"));
       }
       if (this.#count === 0) this.#exclusive = this.#held = false;
-      this.#endIfDrained();
+      this.endIfIdle();
     }
-  }
-
-  #endIfDrained(): void {
-    if (!this.#draining || !this.idle) return;
-    this.#setReading(CLOSED);
-    this.#dropHead();
   }
 
   #continue(request: H1Request, writer: Writer): void {
@@ -359,7 +355,7 @@ export class H1Conn implements RequestOwner {
     const { body } = request;
     // A client that was not told to go on may send the body or may not: nobody knows what its next bytes are.
     if (request.expectsContinue && body.received === 0) return false;
-    return body.wanted || body.length - body.received <= DISCARD_BYTES;
+    return body.wanted || (body.thrownAway <= DISCARD_BYTES && body.length - body.received <= DISCARD_BYTES);
   }
 
   #connectionField(request: H1Request, stays: boolean): string {
@@ -388,32 +384,33 @@ export class H1Conn implements RequestOwner {
       request.stage = COMPLETE;
       return;
     }
-    if (content.locked) {
-      const error = new TypeError("Cannot send this response: its stream is locked to another reader");
-      request.reply = this.host.failure(error, request);
-      this.#begin(request, writer);
-      return;
-    }
     const framing = streamFraming(request);
-    const connection = this.#connectionField(request, framing !== UNTIL_CLOSE && this.#staysOpen(request));
+    const hasBody = framing !== NO_BODY && request.method !== "HEAD";
     const start = writer.length;
     try {
+      if (hasBody) {
+        request.stream ??= this.#startStream(content, framing);
+        if (isHeld(request)) return;
+        this.#continue(request, writer);
+      }
+      const connection = this.#connectionField(request, framing !== UNTIL_CLOSE && this.#staysOpen(request));
       writeStreamHead(this.services.headWriter, request, framing, connection, writer);
     } catch (error) {
       writer.truncate(start);
-      content.cancel(error).catch(() => {});
+      request.stream?.cancel(error);
       request.reply = this.host.failure(error, request);
       this.#begin(request, writer);
       return;
     }
-    if (framing === NO_BODY || request.method === "HEAD") {
-      content.cancel().catch(() => {});
-      request.stage = COMPLETE;
-      return;
-    }
-    request.stream = new ReplyStream(content, framing, this.services.limits.unsentBytes, () => this.host.wake());
-    request.stage = STREAMING;
-    request.stream.pump();
+    if (!hasBody) discardAnswer(request.reply!);
+    request.stage = hasBody ? STREAMING : COMPLETE;
+  }
+
+  #startStream(content: ReadableStream<Uint8Array>, framing: number): ReplyStream {
+    if (content.locked) throw new TypeError("Cannot send this response: its stream is locked to another reader");
+    const stream = new ReplyStream(content, framing, this.services.limits.unsentBytes, () => this.host.wake());
+    stream.pump();
+    return stream;
   }
 
   /** Writes what waits of a stream; true when nothing more will come of it. */
@@ -445,10 +442,16 @@ export class H1Conn implements RequestOwner {
     }
   }
 
-  /** No further requests: an idle connection is finished now, a busy one after what it is at. */
+  /** Answers from now on say that the connection will be closed; then it is. */
   drain(): void {
     this.#draining = true;
-    this.#endIfDrained();
+  }
+
+  /** Finishes a connection that drains and has nothing to do. */
+  endIfIdle(): void {
+    if (!this.#draining || !this.idle) return;
+    this.#setReading(CLOSED);
+    this.#dropHead();
   }
 
   /** The connection is gone. Everybody who waits for it is told, once. */
@@ -471,7 +474,10 @@ export class H1Conn implements RequestOwner {
   #abortRequests(reason: Error): void {
     if (this.#first === null) return;
     this.host = hostOfTheDead(this.host);
-    for (let request: H1Request | null = this.#first; request !== null; request = request.next) request.abort(reason);
+    for (let request: H1Request | null = this.#first; request !== null; request = request.next) {
+      this.#setWaiting(request, false);
+      request.abort(reason);
+    }
     this.#first = this.#last = null;
     this.#count = 0;
   }
@@ -481,4 +487,12 @@ export class H1Conn implements RequestOwner {
     this.congested = false;
     this.#first?.stream?.resume();
   }
+}
+
+/**
+ * Whether the head of a streamed answer has to wait: its producer may be about to read the request's body, which the
+ * client withholds until it is told to go on, and that cannot be told behind the head.
+ */
+function isHeld({ expectsContinue, continueWanted, stream }: H1Request): boolean {
+  return expectsContinue && !continueWanted && stream !== null && !stream.hasNews;
 }

@@ -114,6 +114,11 @@ function isAuthority(bytes: Uint8Array, start: number, end: number): boolean {
   return port <= 65535;
 }
 
+/** Whether a method asks for no change (RFC 9110 section 9.2.1). */
+export function isSafe(method: string): boolean {
+  return method === "GET" || method === "HEAD" || method === "OPTIONS";
+}
+
 /** Whether the connection may carry another request (RFC 9112 section 9.3). */
 export function isPersistent(head: RequestHead): boolean {
   if (head.connection.count === 0) return head.minor > 0;

@@ -38,6 +38,11 @@ export class ReplyStream {
     return this.ended || this.failed !== undefined;
   }
 
+  /** Whether there is something to write, or its end to see. */
+  get hasNews(): boolean {
+    return this.chunks.length > 0 || this.settled;
+  }
+
   /** Reads until the end, a failure or `cancel`. Never rejects. */
   async pump(): Promise<void> {
     try {

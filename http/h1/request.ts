@@ -38,6 +38,8 @@ export class H1Request implements ServerRequest, BodySource {
   /** The handler wants the body: if it is withheld, 100 (Continue) is due. */
   continueWanted = false;
 
+  /** Whether it is among the handlers that will answer later (`H1Services.waiting`). */
+  isWaitedFor = false;
   stage = WAITING;
   reply: Reply | null = null;
   stream: ReplyStream | null = null;

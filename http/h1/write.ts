@@ -12,8 +12,8 @@ import { utf8 } from "../bytes.ts";
 import { DATE_BYTES, httpDate } from "../date.ts";
 import { checkFieldName, checkFieldValue, type FieldList, findField, isConnectionField } from "../headers.ts";
 import { COPY_BYTES } from "../limits.ts";
-import type { Reply } from "../message.ts";
-import { isBodiless, reasonPhrase } from "../status.ts";
+import { checkContent, type Reply } from "../message.ts";
+import { checkStatus, isBodiless, reasonPhrase } from "../status.ts";
 import type { Writer } from "../writer.ts";
 import { CHUNK_END, chunkSizeLine, LAST_CHUNK } from "./chunked.ts";
 import type { ReplyStream } from "./reply_stream.ts";
@@ -97,6 +97,7 @@ export class HeadWriter {
 
 function makeTemplate(status: number, contentType: string | null): Template {
   const before = `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\nDate: `;
+  checkStatus(status);
   if (contentType !== null) checkFieldValue("Content-Type", contentType);
   const after = contentType === null ? "\r\n" : `\r\nContent-Type: ${contentType}\r\n`;
   const text = before + " ".repeat(DATE_BYTES) + after;
@@ -136,7 +137,8 @@ function declaredLength(reply: Reply): number {
 
 /** Writes head and body of an answer whose content is at hand. `connection`: see `HeadWriter.write`. */
 export function writeWhole(heads: HeadWriter, request: H1Request, connection: string, writer: Writer): void {
-  const { status, contentType, fields, content } = request.reply!;
+  const { status, contentType, fields } = request.reply!;
+  const content = checkContent(request.reply!.content);
   const isHead = request.method === "HEAD";
   if (typeof content === "string" && content.length <= COPY_BYTES && !isHead) {
     // In UTF-8 only ASCII has as many bytes as characters: try that length first, it nearly always holds.

@@ -12,6 +12,24 @@ Deno.test("Reply: what was given, with its defaults", () => {
   assert.deepEqual([full.status, full.contentType, full.fields], [404, "text/plain", ["vary", "accept"]]);
 });
 
+Deno.test("Reply: a content that cannot be sent throws a TypeError that says what it is", () => {
+  const wrong: readonly [unknown, RegExp][] = [
+    [42, /type Number/],
+    [undefined, /type undefined/],
+    [{}, /type Object/],
+    [new ArrayBuffer(10), /type ArrayBuffer/],
+    [new Uint16Array([1, 2, 3]), /type Uint16Array/],
+    [new Blob(["x"]), /type Blob/],
+  ];
+  for (const [content, says] of wrong) {
+    assert.throws(() => new Reply(content as string), (error: Error) => {
+      assert.ok(error instanceof TypeError);
+      assert.match(error.message, says);
+      return true;
+    });
+  }
+});
+
 Deno.test("Reply: statuses that cannot be sent throw a RangeError", () => {
   for (const status of [0, 99, 100, 101, 199, 600, 1000, NaN, 200.5]) {
     assert.throws(() => new Reply(null, status), RangeError, String(status));

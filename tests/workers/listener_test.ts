@@ -132,7 +132,7 @@ for (
     setup.ready(3);
     assert.deepEqual([...fake.watched.values()], [0, 0]);
     assert.equal(logged.length, 1);
-    assert.match(logged[0]!, new RegExp(`rests for 100 ms: ${name}`));
+    assert.match(logged[0]!, new RegExp(`rests, 100 ms at a time: ${name}`));
     for (let ms = 0; ms < REST_MS - 1; ms++) {
       setup.advance(1);
       setup.ready(3);
@@ -141,9 +141,14 @@ for (
     assert.equal(fake.acceptCalls, 1, "it does not spin");
     setup.advance(1);
     assert.deepEqual([...fake.watched.values()], [EPOLLIN, EPOLLIN]);
+    fake.accepts.push(errno);
+    setup.ready(3);
+    setup.advance(REST_MS);
+    assert.equal(logged.length, 1, "said once, however long it lasts");
     fake.accepts.push([20]);
     setup.ready(4);
     assert.equal(fake.added.length, 1);
+    assert.deepEqual(logged.slice(1), ["accepting goes on after 2 rests"]);
     assert.equal(setup.timers.nextMs, Infinity);
   });
 }

@@ -105,13 +105,22 @@ tidyTest("server: a handler may ask for the stop itself, and still answers", asy
 tidyTest("server: a start hook that fails leaves nothing open, and the address can be had again", async () => {
   const failing = application(() => new Reply(""), { start: () => Promise.reject(new Error("no database")) });
   for (let round = 0; round < 3; round++) {
-    await assert.rejects(LocalEngine.start(failing, checkOptions(LOOPBACK)), /^Error: no database$/);
+    await assert.rejects(
+      LocalEngine.start(failing, checkOptions(LOOPBACK)),
+      /^Error: Cannot start the app: its start hook failed: no database$/,
+    );
   }
 });
 
 tidyTest("server: a stop hook that fails is told, after everything was freed", async () => {
   const { engine, url } = await start(() => new Reply(""), { stop: () => Promise.reject(new Error("no luck")) });
-  await assert.rejects(engine.stop(100), /^Error: no luck$/);
+  await assert.rejects(engine.stop(100), /^Error: Cannot stop the app: its stop hook failed: no luck$/);
+  await assert.rejects(connect(url));
+});
+
+tidyTest("server: a stop hook that never ends is given up", async () => {
+  const { engine, url } = await start(() => new Reply(""), { stop: () => new Promise(() => {}) });
+  await assert.rejects(engine.stop(100), /its stop hook failed: it has not ended after 1000 ms$/);
   await assert.rejects(connect(url));
 });
 

@@ -114,15 +114,19 @@ workersTest("an address that cannot be had starts no worker", async () => {
 
 workersTest("a stop hook that fails leaves nothing open", async () => {
   const failing = app(`{ start() {}, stop() { throw new Error("no luck"); }, handle() {} }`);
-  const { error } = console;
-  console.error = () => {}; // the worker logs it on its own console
-  try {
-    const supervisor = await start(failing, { workers: 1 });
-    await supervisor.stop(100);
-  } finally {
-    console.error = error;
-  }
+  const supervisor = await start(failing, { workers: 1 });
+  await assert.rejects(supervisor.stop(100), /^Error: Cannot stop the app: its stop hook failed: no luck$/);
 });
+
+for (const how of ["Deno.exit(3)", "self.close()"]) {
+  workersTest(`an app that calls ${how} while it starts is a start that failed`, async () => {
+    const leaving = app(`{ start() { ${how}; return new Promise(() => {}); }, stop() {}, handle() {} }`);
+    await assert.rejects(
+      start(leaving, { workers: 2 }),
+      (error: Error) => error.message.includes(`the app called ${how}`),
+    );
+  });
+}
 
 workersTest("a handler that never answers is cut off at the deadline", async () => {
   const supervisor = await start(STUCK);

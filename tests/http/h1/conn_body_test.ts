@@ -247,3 +247,54 @@ Deno.test("backpressure: a body that is gathered is read without a stop", async 
   await harness.send(post(LIMIT) + "x".repeat(LIMIT) + CANARY);
   assert.equal(harness.started.length, 2);
 });
+
+Deno.test("100: a streamed answer that reads the body asks for it before its own head", async () => {
+  const harness = new Harness((request) => new Reply(request.body.stream()));
+  await harness.send(expecting(5));
+  await harness.run();
+  assert.ok(harness.output.startsWith(CONTINUE), harness.output);
+  await harness.send("hello");
+  await harness.run();
+  const answers = parseAnswers(harness.output, ["POST"]);
+  assert.deepEqual(answers.map(({ status, body }) => [status, body]), [[100, ""], [200, "hello"]]);
+});
+
+Deno.test("100: a streamed answer that does not read the body says close, and nothing asks for it", async () => {
+  const harness = new Harness(() => new Reply(new Response("streamed").body!));
+  await harness.send(expecting(5));
+  await harness.run();
+  const [answer] = parseAnswers(harness.output, ["POST"]);
+  assert.deepEqual([answer!.status, answer!.body, fieldOf(answer!.fields, "connection")], [200, "streamed", "close"]);
+});
+
+Deno.test("early answer: a stream that was made and never pulled is a body that nobody reads", async () => {
+  const harness = new Harness((request) => {
+    request.body.stream();
+    return new Reply("early");
+  });
+  await harness.send(post(DISCARD_BYTES + 1));
+  const [answer] = parseAnswers(harness.output, ["POST"]);
+  assert.equal(fieldOf(answer!.fields, "connection"), "close");
+});
+
+Deno.test("early answer: of a body that was refused no more is read than is drained, while the handler goes on", async () => {
+  const end = gate<void>();
+  const harness = new Harness(async (request) => {
+    await request.body.bytes(10).catch(() => {});
+    await end.promise;
+    return new Reply("late");
+  });
+  await harness.send(CHUNKED);
+  const chunk = `4000\r\n${"x".repeat(0x4000)}\r\n`;
+  let sent = 0;
+  while (harness.conn.wantsRead && sent < 4 * DISCARD_BYTES) {
+    await harness.send(chunk);
+    sent += chunk.length;
+  }
+  assert.ok(sent > DISCARD_BYTES && sent < 2 * DISCARD_BYTES, `${sent} bytes were read`);
+  end.resolve();
+  await harness.run();
+  const [answer] = parseAnswers(harness.output, ["POST"]);
+  assert.equal(fieldOf(answer!.fields, "connection"), "close");
+  assert.ok(harness.conn.finished);
+});

@@ -47,12 +47,17 @@ class Scene {
 Deno.test("drain: an idle connection is finished", async () => {
   const fresh = new Scene();
   fresh.harness.conn.drain();
+  assert.ok(!fresh.harness.conn.finished, "a request may have arrived: its owner looks first");
+  fresh.harness.conn.endIfIdle();
   assert.ok(fresh.harness.conn.finished);
   const used = new Scene();
   await used.harness.send("GET /early HTTP/1.1\r\nHost: h\r\n\r\n");
   assert.ok(!used.harness.conn.finished);
+  used.harness.conn.endIfIdle();
+  assert.ok(!used.harness.conn.finished, "nobody wants it to end");
   used.harness.conn.drain();
   used.harness.conn.drain();
+  used.harness.conn.endIfIdle();
   assert.ok(used.harness.conn.finished && !used.harness.conn.wantsRead);
 });
 

@@ -4,7 +4,8 @@
  */
 
 import assert from "node:assert/strict";
-import { BY_CHUNKS, HeadWriter, NO_BODY, UNTIL_CLOSE } from "../../../http/h1/write.ts";
+import type { H1Request } from "../../../http/h1/request.ts";
+import { BY_CHUNKS, HeadWriter, NO_BODY, UNTIL_CLOSE, writeWhole } from "../../../http/h1/write.ts";
 import type { FieldList } from "../../../http/headers.ts";
 import { Reply } from "../../../http/message.ts";
 import { Writer } from "../../../http/writer.ts";
@@ -175,5 +176,13 @@ Deno.test("response splitting: a reply that was changed after it was made is a f
       assert.equal(harness.result, "500,200");
       assert.equal(harness.failures.length, 1);
     }
+  }
+});
+
+Deno.test("a reply whose status or content was changed to what cannot be sent is a failure, not a crash", () => {
+  for (const change of [{ status: 99 }, { content: 42 }, { content: new Uint16Array(3) }]) {
+    const reply = Object.assign(new Reply("text"), change) as Reply;
+    const request = { reply, method: "GET", minor: 1 } as H1Request;
+    assert.throws(() => writeWhole(new HeadWriter(), request, "", new Writer(1024)), Deno.inspect(change));
   }
 });
