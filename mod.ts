@@ -41,7 +41,7 @@ export {
 export type { RequestBody } from "./http/body.ts";
 export type { FieldList } from "./http/headers.ts";
 export type { Limits } from "./http/limits.ts";
-export type { BoundAddress, ListenAddress, ServeOptions, TcpAddress, UnixAddress } from "./workers/options.ts";
+export type { BoundAddress, ListenAddress, ServeOptions, TcpAddress, Trigger, UnixAddress } from "./workers/options.ts";
 export { serve } from "./workers/serve.ts";
 export type { Server } from "./workers/server.ts";
 export type { WakeKind } from "./workers/wake.ts";

@@ -20,6 +20,8 @@ Usage: deno task serve [options]
   --hostname HOST    an IP address or a name (default: every address, IPv6 and IPv4)
   --path FILE        listen on a Unix socket instead of a port
   --workers N        Web Workers that serve (default: one for each processor, ${navigator.hardwareConcurrency} here)
+  --trigger KIND     edge (the default) or level: how epoll reports connections, to compare them
+  --wake KIND        aio or poll: how the loop waits, instead of what its self-test finds
   --help             this text
 
 Ctrl-C or SIGTERM stops accepting and finishes what is in flight, 25 seconds at most; a second one ends at once.`;
@@ -30,6 +32,8 @@ const OPTIONS = {
   hostname: { type: "string" },
   path: { type: "string" },
   workers: { type: "string" },
+  trigger: { type: "string" },
+  wake: { type: "string" },
   help: { type: "boolean", short: "h" },
 } as const;
 
@@ -58,6 +62,9 @@ function parse(args: string[]): { app: string; options: ServeOptions } | null {
   if (workers !== undefined) options.workers = workers;
   if (values.hostname !== undefined) options.hostname = values.hostname;
   if (values.path !== undefined) options.path = values.path;
+  // serve() says what these may be.
+  if (values.trigger !== undefined) options.trigger = values.trigger as ServeOptions["trigger"];
+  if (values.wake !== undefined) options.wake = values.wake as ServeOptions["wake"];
   // A path is relative to where the person is, the default to where the repository is.
   const app = values.app === undefined
     ? new URL(`../${DEFAULT_APP}`, import.meta.url).href

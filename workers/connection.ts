@@ -21,7 +21,7 @@ import { DISCARD_BYTES } from "../http/limits.ts";
 import type { Answer, RemoteAddress, Reply } from "../http/message.ts";
 import type { Writer } from "../http/writer.ts";
 import { EAGAIN, ENOBUFS, errnoName } from "../shim/errno.ts";
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../shim/ffi.ts";
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, must } from "../shim/ffi.ts";
 import type { Task } from "./loop.ts";
 import type { ServingThread } from "./thread.ts";
 import { disarm, makeTimer } from "./timers.ts";
@@ -61,6 +61,8 @@ export class Connection implements H1Host, Task {
   unsent: Uint8Array[] = [];
   unsentBytes = 0;
   lingeredBytes = 0;
+  /** With level triggering: the events that epoll reports at present. */
+  interest = 0;
 
   constructor(thread: ServingThread, slot: number) {
     this.thread = thread;
@@ -78,6 +80,7 @@ export class Connection implements H1Host, Task {
       this.ending =
         false;
     this.lingeredBytes = 0;
+    this.interest = -1;
     this.h1 = new H1Conn(this.thread.services, this);
   }
 
@@ -111,6 +114,21 @@ export class Connection implements H1Host, Task {
     if (this.state === OPEN) this.#serve();
     if (this.state === FLUSHING && this.unsent.length === 0) this.#linger();
     if (this.state === LINGERING) this.#discardInput();
+    if (this.thread.trigger === "level") this.#adjustInterest();
+  }
+
+  /** Level triggering reports what is not wanted too, again and again: so it is told what is wanted, when that changes. */
+  #adjustInterest(): void {
+    if (this.state === CLOSED) return;
+    const reads = !this.ended &&
+      (this.state === LINGERING || (this.state === OPEN && !this.#congested && this.h1!.wantsRead));
+    const interest = (reads ? EPOLLIN | EPOLLRDHUP : 0) | (this.unsent.length > 0 ? EPOLLOUT : 0);
+    if (interest === this.interest) return;
+    this.interest = interest;
+    must(
+      this.thread.shim.epoll_mod(this.thread.loop.epollFd, this.fd, this.generation, interest),
+      "change a connection's events",
+    );
   }
 
   /** Answers what can be answered and reads what may be read, until one of the two has to wait. */

@@ -12,6 +12,7 @@
 import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, errnoName } from "../shim/errno.ts";
 import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, PEER_WORDS, type Shim } from "../shim/ffi.ts";
 import type { Loop } from "./loop.ts";
+import type { Trigger } from "./options.ts";
 import type { ConnectionTable } from "./table.ts";
 import { disarm, makeTimer, type TimerList } from "./timers.ts";
 
@@ -24,8 +25,9 @@ const LAST_BATCHES = 256;
 /** How long accepting rests after the kernel had no descriptor or memory left. */
 const ACCEPT_REST_MS = 100;
 
-/** What a connection is added with; nothing changes it later. */
-const CONNECTION_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+/** What a connection is added with. With edge triggering nothing changes it later; else its worker does. */
+const LEVEL_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP;
+const EDGE_EVENTS = LEVEL_EVENTS | EPOLLET;
 
 /** Errors that mean that something ran out: trying again at once would spin. */
 const EXHAUSTED: ReadonlySet<number> = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
@@ -50,6 +52,7 @@ export class Listener {
   readonly #peers = new Int32Array(ACCEPT_BATCH * PEER_WORDS);
   readonly #rest: TimerList<Listener>;
   readonly #timer = makeTimer<Listener>(this);
+  readonly #events: number;
   readonly #log: (message: string) => void;
   #next = 0;
   #stopped = false;
@@ -61,6 +64,7 @@ export class Listener {
     table: ConnectionTable,
     listenFds: readonly number[],
     targets: readonly Target[],
+    trigger: Trigger,
     log: (message: string) => void,
   ) {
     this.#loop = loop;
@@ -68,6 +72,7 @@ export class Listener {
     this.#table = table;
     this.#listenFds = listenFds;
     this.#targets = targets;
+    this.#events = trigger === "edge" ? EDGE_EVENTS : LEVEL_EVENTS;
     this.#log = log;
     this.#rest = loop.timers.add(ACCEPT_REST_MS, (listener) => listener.#watch(EPOLLIN));
   }
@@ -115,7 +120,7 @@ export class Listener {
     const target = this.#targets[this.#next]!;
     this.#next = (this.#next + 1) % this.#targets.length;
     const generation = this.#table.hand(fd, target.owner, index, nowMs, this.#peers, at);
-    const added = this.#shim.epoll_add(target.epollFd, fd, generation, CONNECTION_EVENTS);
+    const added = this.#shim.epoll_add(target.epollFd, fd, generation, this.#events);
     if (added < 0) {
       this.#log(`could not hand a connection to worker ${target.owner}: ${errnoName(added)}`);
       this.#shim.close(fd, generation);

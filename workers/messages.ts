@@ -7,6 +7,7 @@
 
 import type { Limits } from "../http/limits.ts";
 import type { Target } from "./listener.ts";
+import type { Trigger } from "./options.ts";
 import type { WakeKind } from "./wake.ts";
 
 /** What every worker needs. */
@@ -18,6 +19,7 @@ interface StartCommon {
   readonly epollFd: number;
   readonly notifyFd: number;
   readonly wake?: WakeKind;
+  readonly trigger: Trigger;
 }
 
 /** To a worker that serves. */

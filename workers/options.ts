@@ -7,6 +7,9 @@
 import { DEFAULT_LIMITS, type Limits } from "../http/limits.ts";
 import type { WakeKind } from "./wake.ts";
 
+/** How epoll reports readiness: when it changes, or as long as it lasts. */
+export type Trigger = "edge" | "level";
+
 /** A TCP address to listen on. */
 export interface TcpAddress {
   /** 0 to 65535; 0 lets the system choose. Default: 8000. */
@@ -49,6 +52,8 @@ export interface ServeOptions {
   limits?: Partial<Limits>;
   /** Whether SIGINT and SIGTERM shut the server down and end the process. Default: true. */
   handleSignals?: boolean;
+  /** How connections are registered: `"edge"` (the default), or `"level"`, so that the difference can be measured. */
+  trigger?: Trigger;
   /** How the loop waits, instead of what its self-test finds: `"aio"`, or `"poll"` for the fallback. */
   wake?: WakeKind;
 }
@@ -59,6 +64,7 @@ export interface CheckedOptions extends ServeOptions {
   readonly workers: number;
   readonly checkedLimits: Readonly<Limits>;
   readonly handleSignals: boolean;
+  readonly trigger: Trigger;
 }
 
 const WORKERS_MAX = 512;
@@ -83,6 +89,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   onListen: isFunction,
   limits: [(value) => typeof value === "object" && value !== null, "an object"],
   handleSignals: [(value) => typeof value === "boolean", "true or false"],
+  trigger: [(value) => value === "edge" || value === "level", '"edge" or "level"'],
   wake: [(value) => value === "aio" || value === "poll", '"aio" or "poll"'],
 };
 
@@ -97,6 +104,7 @@ export function checkOptions(options: ServeOptions): CheckedOptions {
     addresses: checkAddresses(options),
     checkedLimits: checkLimits(options.limits ?? {}),
     handleSignals: options.handleSignals ?? true,
+    trigger: options.trigger ?? "edge",
   };
 }
 

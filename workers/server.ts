@@ -73,20 +73,11 @@ export class LocalEngine implements Engine {
       const notifyFd = must(shim.eventfd(), "make an eventfd");
       undo.push(() => shim.close_descriptor(notifyFd));
       const owner = allocateOwner();
-      const { wake, checkedLimits: limits } = options;
-      const thread = await ServingThread.open({
-        shim,
-        table,
-        owner,
-        epollFd,
-        notifyFd,
-        limits,
-        application,
-        wake,
-        log,
-      });
+      const { wake, trigger, checkedLimits: limits } = options;
+      const serving = { shim, table, owner, epollFd, notifyFd, limits, application, wake, trigger, log };
+      const thread = await ServingThread.open(serving);
       const targets = [{ owner, epollFd }];
-      const listener = new Listener(thread.loop, table, sockets.fds, targets, (text) => log(text));
+      const listener = new Listener(thread.loop, table, sockets.fds, targets, trigger, (text) => log(text));
       listener.start();
       return new LocalEngine(sockets, thread, listener, application, stopping, undo);
     } catch (error) {

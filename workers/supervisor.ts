@@ -150,6 +150,7 @@ export class Supervisor implements Engine {
       epollFd,
       notifyFd,
       wake: this.#options.wake,
+      trigger: this.#options.trigger,
       ...part,
     });
     this.#crew.push(crew);

@@ -15,6 +15,7 @@ import { HANDED, type Shim } from "../shim/ffi.ts";
 import { LoopBuffers } from "./buffers.ts";
 import { Connection } from "./connection.ts";
 import { Loop, type LoopClient } from "./loop.ts";
+import type { Trigger } from "./options.ts";
 import type { ConnectionTable } from "./table.ts";
 import type { TimerList } from "./timers.ts";
 import type { WakeKind } from "./wake.ts";
@@ -36,6 +37,7 @@ export interface ThreadOptions {
   readonly limits: Readonly<Limits>;
   readonly application: Application;
   readonly wake?: WakeKind;
+  readonly trigger: Trigger;
   /** Somebody signalled `notifyFd`. */
   readonly onNotify?: () => void;
   readonly log: (message: string, error?: unknown) => void;
@@ -49,6 +51,7 @@ export class ServingThread implements LoopClient {
   readonly application: Application;
   readonly buffers: LoopBuffers;
   readonly services: H1Services;
+  readonly trigger: Trigger;
   loop!: Loop;
 
   readonly #options: ThreadOptions;
@@ -70,6 +73,7 @@ export class ServingThread implements LoopClient {
     this.table = options.table;
     this.limits = options.limits;
     this.application = options.application;
+    this.trigger = options.trigger;
     this.buffers = new LoopBuffers(options.limits);
     this.services = new H1Services(options.limits, this.#headWriter);
   }

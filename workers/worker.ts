@@ -95,7 +95,8 @@ async function startListener(message: StartListener, shim: Shim, table: Connecti
     onTurnEnd: () => {},
   };
   const loop = await Loop.open(shim, message.epollFd, message.notifyFd, client, message.wake);
-  const listener = new Listener(loop, table, message.listenFds, message.targets, (text) => log(text));
+  const { listenFds, targets, trigger } = message;
+  const listener = new Listener(loop, table, listenFds, targets, trigger, (text) => log(text));
   listener.start();
   return {
     async stop(): Promise<void> {

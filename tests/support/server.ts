@@ -14,6 +14,11 @@ import { provideShim } from "../../shim/ffi.ts";
 /** The shim, as this isolate's servers use it. */
 export const shim = provideShim().shim;
 
+/** The suite runs once more in each mode: tests/modes_test.ts sets these. */
+const WAKE = Deno.env.get("SLUICE_WAKE") as ServeOptions["wake"];
+const TRIGGER = Deno.env.get("SLUICE_TRIGGER") as ServeOptions["trigger"];
+const MODE_FLAGS = [...(WAKE ? ["--wake", WAKE] : []), ...(TRIGGER ? ["--trigger", TRIGGER] : [])];
+
 /** The repository. */
 export const ROOT: string = new URL("../../", import.meta.url).pathname;
 
@@ -32,7 +37,14 @@ export function appFile(name: string): string {
 /** A server in this process: of an app on this thread, or of a module (its URL) in workers. Silent, on any port. */
 export function start(app: Parameters<typeof serve>[0], options: ServeOptions = {}): Promise<Server> {
   const elsewhere = options.path !== undefined || options.listeners !== undefined;
-  return serve(app, { ...(elsewhere ? {} : { port: 0 }), handleSignals: false, onListen: () => {}, ...options });
+  const mode = { ...(WAKE && { wake: WAKE }), ...(TRIGGER && { trigger: TRIGGER }) };
+  return serve(app, {
+    ...(elsewhere ? {} : { port: 0 }),
+    handleSignals: false,
+    onListen: () => {},
+    ...mode,
+    ...options,
+  });
 }
 
 /** The first TCP port of a server. */
@@ -224,7 +236,7 @@ export async function startChild(options: ChildOptions): Promise<ServerChild> {
 /** Starts the command line (scripts/serve.ts) with a fixture app on any port. */
 export function startCli(app: string, workers: number, args: readonly string[] = []): Promise<ServerChild> {
   const options = ["--app", appFile(app), "--port", "0", "--workers", `${workers}`];
-  return startChild({ args: ["run", "-A", "--no-check", "scripts/serve.ts", ...options, ...args] });
+  return startChild({ args: ["run", "-A", "--no-check", "scripts/serve.ts", ...options, ...MODE_FLAGS, ...args] });
 }
 
 /** Runs a program to its end and returns what it said; throws when it fails, unless `fails`. */

@@ -159,6 +159,7 @@ export async function openThread(
     epollFd,
     notifyFd,
     limits: DEFAULT_LIMITS,
+    trigger: "edge",
     application: application(handle),
     log: () => {},
     ...options,

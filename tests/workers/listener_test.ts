@@ -38,7 +38,7 @@ class Setup {
     };
     const targets: Target[] = Array.from({ length: workers }, (_, i) => ({ owner: 40 + i, epollFd: 200 + i }));
     const log = (text: string) => void this.logged.push(text);
-    this.listener = new Listener(loop as unknown as Loop, fake.table, listenFds, targets, log);
+    this.listener = new Listener(loop as unknown as Loop, fake.table, listenFds, targets, "edge", log);
   }
 
   /** A listening socket is reported readable, if it is watched. */
