@@ -23,6 +23,7 @@ const CHECKS: readonly Check[] = [
   { name: "format", args: ["fmt", "--check"] },
   { name: "lint", args: ["lint"] },
   { name: "types", args: ["check", "."] },
+  { name: "house", args: ["test", "-A", "--no-check", "--quiet", "tests/tidy_test.ts", "tests/api_test.ts"] },
   { name: "documentation", args: ["doc", "--lint", "mod.ts"] },
   { name: "examples", args: ["test", "-A", "--doc", "--quiet", "--permit-no-files", "mod.ts", "README.md", ...LAYERS] },
 ];

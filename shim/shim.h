@@ -128,10 +128,13 @@ SLUICE_API int32_t sluice_reset(int32_t fd, int32_t generation);
 
 /* ---- epoll ---- */
 
+/* Makes an epoll instance. Returns its descriptor. */
 SLUICE_API int32_t sluice_epoll_create(void);
-/* Adds, changes or removes a connection. The user data is generation << 32 | fd. */
+/* Adds a connection. The user data is generation << 32 | fd. */
 SLUICE_API int32_t sluice_epoll_add(int32_t epoll_fd, int32_t fd, int32_t generation, int32_t events);
+/* Changes the events of a connection. */
 SLUICE_API int32_t sluice_epoll_mod(int32_t epoll_fd, int32_t fd, int32_t generation, int32_t events);
+/* Removes a connection. */
 SLUICE_API int32_t sluice_epoll_del(int32_t epoll_fd, int32_t fd, int32_t generation);
 /* Adds a descriptor that is no connection (generation 0), or changes its events if it is there already. */
 SLUICE_API int32_t sluice_epoll_watch(int32_t epoll_fd, int32_t fd, int32_t events);
@@ -146,11 +149,13 @@ SLUICE_API int32_t sluice_poll(int32_t epoll_fd, int32_t timeout_ms);
 
 /* ---- descriptors that are no connection: one that is gets -EBUSY, from sluice_epoll_watch too ---- */
 
+/* Makes an eventfd with counter 0. Returns the descriptor. */
 SLUICE_API int32_t sluice_eventfd(void);
 /* Adds 1. */
 SLUICE_API int32_t sluice_eventfd_signal(int32_t fd);
 /* Sets the counter to 0. Returns 1 if it was set, 0 if it was 0 already. */
 SLUICE_API int32_t sluice_eventfd_drain(int32_t fd);
+/* Makes a disarmed timerfd on the clock of sluice_now_ms. Returns the descriptor. */
 SLUICE_API int32_t sluice_timerfd(void);
 /* Fires once after `ms` milliseconds; 0 disarms. */
 SLUICE_API int32_t sluice_timerfd_set(int32_t fd, int32_t ms);

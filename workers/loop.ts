@@ -171,15 +171,16 @@ export class Loop {
     this.#client.onTurnStart(Date.now());
   }
 
+  /** Takes what is ready. If there was something before and nothing else to do, waits a little for more: one call. */
   #poll(worked: boolean): number {
     const { shim, epollFd } = this;
-    const count = shim.epoll_wait(epollFd, this.#events, this.#events.byteLength, EVENTS_PER_ROUND);
-    if (count !== 0) return must(count, "wait for events");
-    if (!worked || !this.#canLinger || this.#ready.length > 0 || this.#client.handlersWaiting) return 0;
-    const later = shim.epoll_pwait2(epollFd, this.#events, this.#events.byteLength, EVENTS_PER_ROUND, LINGER_US);
-    if (later >= 0) return later;
-    this.#canLinger = false; // Linux before 5.11: it works without, at a higher price per lone request
-    return 0;
+    const events = this.#events;
+    if (worked && this.#canLinger && this.#ready.length === 0 && !this.#client.handlersWaiting) {
+      const count = shim.epoll_pwait2(epollFd, events, events.byteLength, EVENTS_PER_ROUND, LINGER_US);
+      if (count >= 0) return count;
+      this.#canLinger = false; // Linux before 5.11: it works without, at a higher price per lone request
+    }
+    return must(shim.epoll_wait(epollFd, events, events.byteLength, EVENTS_PER_ROUND), "wait for events");
   }
 
   #dispatch(count: number): void {

@@ -25,12 +25,21 @@ export const NO_BODY = -2, UNTIL_CLOSE = -3, BY_CHUNKS = -1;
 /** Heads kept per loop; a handler that makes up content types must not fill the memory. */
 const TEMPLATES_MAX = 256;
 
-interface Template {
+/** Lengths for which heads are kept whole; longer bodies pay for writing a number. */
+const WHOLE_HEADS = 1024;
+
+/** Bytes of a head, and the second that its date shows. */
+interface Dated {
   readonly bytes: Uint8Array;
+  second: number;
+}
+
+/** A head as far as status and content type decide it. */
+interface Template extends Dated {
   /** Where the date is. */
   readonly dateAt: number;
-  /** The second that it shows. */
-  second: number;
+  /** The same with Content-Length and the empty line, by the length. */
+  readonly whole: (Dated | undefined)[];
 }
 
 /** Head templates and the current date; one per loop. */
@@ -61,6 +70,13 @@ export class HeadWriter {
     connection: string,
   ): void {
     const template = this.#template(status, contentType);
+    if (fields === null && connection === "" && length >= 0 && length < WHOLE_HEADS) {
+      const whole = template.whole[length] ??= wholeHead(template, length);
+      if (whole.second !== this.#second) this.#setDate(whole, template.dateAt);
+      writer.append(whole.bytes);
+      return;
+    }
+    if (template.second !== this.#second) this.#setDate(template, template.dateAt);
     writer.append(template.bytes);
     if (connection !== "") writer.latin1(`Connection: ${connection}\r\n`);
     if (fields !== null) writeFields(writer, fields);
@@ -87,12 +103,21 @@ export class HeadWriter {
         byStatus.set(status, template);
       }
     }
-    if (template.second !== this.#second) {
-      template.second = this.#second;
-      for (let i = 0; i < DATE_BYTES; i++) template.bytes[template.dateAt + i] = this.#date.charCodeAt(i);
-    }
     return template;
   }
+
+  #setDate(head: Dated, dateAt: number): void {
+    head.second = this.#second;
+    for (let i = 0; i < DATE_BYTES; i++) head.bytes[dateAt + i] = this.#date.charCodeAt(i);
+  }
+}
+
+function wholeHead({ bytes }: Template, length: number): Dated {
+  const end = `Content-Length: ${length}\r\n\r\n`;
+  const whole = new Uint8Array(bytes.length + end.length);
+  whole.set(bytes);
+  for (let i = 0; i < end.length; i++) whole[bytes.length + i] = end.charCodeAt(i);
+  return { bytes: whole, second: -1 };
 }
 
 function makeTemplate(status: number, contentType: string | null): Template {
@@ -105,6 +130,7 @@ function makeTemplate(status: number, contentType: string | null): Template {
     bytes: Uint8Array.from(text, (character) => character.charCodeAt(0)),
     dateAt: before.length,
     second: -1,
+    whole: [],
   };
 }
 

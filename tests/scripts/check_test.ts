@@ -20,6 +20,10 @@ export interface ServeOptions {
   path?: string;
   /** The workers. */
   workers?: number;
+  /** The trigger. */
+  trigger?: string;
+  /** The wait. */
+  wake?: string;
 }
 
 /**
@@ -40,12 +44,18 @@ Deno.test("all checks pass, then each finds its fault", async () => {
   sandbox.write("mod.ts", MODULE);
   for (const layer of ["app", "http", "workers"]) sandbox.write(`${layer}/empty.ts`, "export {};\n");
   sandbox.write("README.md", "# A server\n\n```ts\nconsole.assert(true);\n```\n");
+  const house = (test: string) => {
+    for (const name of ["tidy", "api"]) {
+      sandbox.write(`tests/${name}_test.ts`, `Deno.test("${name}", () => {${test}});\n`);
+    }
+  };
+  house("");
   const check = async () => {
     const { code, stderr } = await sandbox.deno(["run", "-A", "scripts/check.ts"]);
     return { code, line: stderr.trimEnd().split("\n").at(-1), stderr };
   };
   const good = await check();
-  assert.equal(good.line, "check: all 6 passed", good.stderr);
+  assert.equal(good.line, "check: all 7 passed", good.stderr);
   assert.equal(good.code, 0);
 
   sandbox.write(
@@ -53,7 +63,8 @@ Deno.test("all checks pass, then each finds its fault", async () => {
     "/** \n * ```ts\n * throw 1;\n * ```\n */\nexport const one: string = 1\nvar two = 2;\nexport class Two {}\n",
   );
   sandbox.write("shim/tiny.c", "int");
+  house(" throw 1; ");
   const bad = await check();
-  assert.equal(bad.line, "check: 6 of 6 failed: build, format, lint, types, documentation, examples");
+  assert.equal(bad.line, "check: 7 of 7 failed: build, format, lint, types, house, documentation, examples");
   assert.equal(bad.code, 1);
 });
