@@ -118,6 +118,23 @@ function bindUnix(shim: Shim, path: string): Bound {
   return { fd, address: { transport: "unix", path } };
 }
 
+/** Descriptors that the runtime has open before a server is started, and that each thread of ours adds; measured. */
+const RUNTIME_DESCRIPTORS = 32, THREAD_DESCRIPTORS = 12;
+
+/** Descriptors for the first clients and for what their handlers open: with fewer it is no use to start. */
+const LEAST_DESCRIPTORS = 32;
+
+/** Throws unless the process may open as many descriptors as a server with this many threads needs to be of use. */
+export function requireDescriptors(shim: Shim, threads: number): void {
+  const limit = must(shim.rlimit_nofile(), "read the limit of file descriptors");
+  const needed = RUNTIME_DESCRIPTORS + threads * THREAD_DESCRIPTORS + LEAST_DESCRIPTORS;
+  if (limit >= needed) return;
+  throw new Error(
+    `Cannot serve with ${limit} file descriptors: at least ${needed} are needed for ${threads} threads and their ` +
+      "clients; raise the limit (`ulimit -n 65536`, LimitNOFILE= in systemd) or start fewer workers",
+  );
+}
+
 /** The shim reaches the kernel past Deno's permissions: this asks for them as Deno itself would. */
 export function requirePermission(descriptor: Deno.PermissionDescriptor, what: string, flag: string): void {
   if (Deno.permissions.querySync(descriptor).state === "granted") return;

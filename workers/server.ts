@@ -8,7 +8,7 @@ import { ABI_VERSION, must, provideShim, releaseShim } from "../shim/ffi.ts";
 import { BUILD_HASH } from "../shim/embedded.ts";
 import type { Application } from "../http/message.ts";
 import { formatHostPort } from "./address.ts";
-import { ListeningSockets } from "./bind.ts";
+import { ListeningSockets, requireDescriptors } from "./bind.ts";
 import { Listener } from "./listener.ts";
 import { startApplication, stopApplication } from "./load_app.ts";
 import { log } from "./log.ts";
@@ -62,6 +62,7 @@ export class LocalEngine implements Engine {
     const undo: (() => void)[] = [releaseShim];
     let hasStarted = false;
     try {
+      requireDescriptors(shim, 1);
       const table = processTable(shim);
       const sockets = await ListeningSockets.bind(shim, options.addresses);
       undo.push(() => sockets.close());

@@ -9,7 +9,7 @@
  */
 
 import { must, provideShim, releaseShim, type Shim } from "../shim/ffi.ts";
-import { ListeningSockets, requirePermission } from "./bind.ts";
+import { ListeningSockets, requireDescriptors, requirePermission } from "./bind.ts";
 import { log } from "./log.ts";
 import { ABANDON, CONTROL_BYTES, ENDED, type FromWorker, type StartHttp, type StartListener } from "./messages.ts";
 import type { CheckedOptions } from "./options.ts";
@@ -64,6 +64,7 @@ export class Supervisor implements Engine {
     const { shim, memfd } = provideShim();
     let sockets: ListeningSockets;
     try {
+      requireDescriptors(shim, options.workers + 1);
       sockets = await ListeningSockets.bind(shim, options.addresses);
     } catch (error) {
       releaseShim();

@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import type { Shim } from "../../shim/ffi.ts";
-import { ListeningSockets, requirePermission } from "../../workers/bind.ts";
+import { ListeningSockets, requireDescriptors, requirePermission } from "../../workers/bind.ts";
 import type { ListenAddress } from "../../workers/options.ts";
 import { shim } from "../shim/support.ts";
 import { tidyTest } from "../support/thread.ts";
@@ -178,4 +178,15 @@ Deno.test({
       Deno.permissions.requestSync = query;
     }
   },
+});
+
+Deno.test("bind: as many descriptors as the threads need are enough, one fewer is said with what is needed", () => {
+  const limited = (limit: number) => ({ rlimit_nofile: () => limit }) as unknown as Shim;
+  requireDescriptors(limited(76), 1);
+  requireDescriptors(limited(100), 3);
+  assert.throws(
+    () => requireDescriptors(limited(75), 1),
+    /with 75 file descriptors: at least 76 are needed for 1 thread/,
+  );
+  assert.throws(() => requireDescriptors(limited(99), 3), /at least 100 are needed for 3 threads/);
 });
