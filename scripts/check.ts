@@ -26,6 +26,12 @@ const CHECKS: readonly Check[] = [
   { name: "house", args: ["test", "-A", "--no-check", "--quiet", "tests/tidy_test.ts", "tests/api_test.ts"] },
   { name: "documentation", args: ["doc", "--lint", "mod.ts"] },
   { name: "examples", args: ["test", "-A", "--doc", "--quiet", "--permit-no-files", "mod.ts", "README.md", ...LAYERS] },
+  // A fixed seed: what is checked here has to come out the same tomorrow. `deno task fuzz` looks for new things.
+  { name: "fuzzers", args: ["run", "-A", "scripts/fuzz.ts", "--seconds", "2", "--seed", "1"] },
+  {
+    name: "bench",
+    args: ["run", "-A", "scripts/bench.ts", "--smoke", "--servers", "floor,sluice", "--rows", "pipelined"],
+  },
 ];
 
 const root = import.meta.dirname!.replace(/\/scripts$/, "");

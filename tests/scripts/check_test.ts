@@ -44,6 +44,10 @@ Deno.test("all checks pass, then each finds its fault", async () => {
   sandbox.write("mod.ts", MODULE);
   for (const layer of ["app", "http", "workers"]) sandbox.write(`${layer}/empty.ts`, "export {};\n");
   sandbox.write("README.md", "# A server\n\n```ts\nconsole.assert(true);\n```\n");
+  const programs = (code: number) => {
+    for (const name of ["fuzz", "bench"]) sandbox.write(`scripts/${name}.ts`, `Deno.exit(${code});\n`);
+  };
+  programs(0);
   const house = (test: string) => {
     for (const name of ["tidy", "api"]) {
       sandbox.write(`tests/${name}_test.ts`, `Deno.test("${name}", () => {${test}});\n`);
@@ -55,7 +59,7 @@ Deno.test("all checks pass, then each finds its fault", async () => {
     return { code, line: stderr.trimEnd().split("\n").at(-1), stderr };
   };
   const good = await check();
-  assert.equal(good.line, "check: all 7 passed", good.stderr);
+  assert.equal(good.line, "check: all 9 passed", good.stderr);
   assert.equal(good.code, 0);
 
   sandbox.write(
@@ -64,7 +68,11 @@ Deno.test("all checks pass, then each finds its fault", async () => {
   );
   sandbox.write("shim/tiny.c", "int");
   house(" throw 1; ");
+  programs(1);
   const bad = await check();
-  assert.equal(bad.line, "check: 7 of 7 failed: build, format, lint, types, house, documentation, examples");
+  assert.equal(
+    bad.line,
+    "check: 9 of 9 failed: build, format, lint, types, house, documentation, examples, fuzzers, bench",
+  );
   assert.equal(bad.code, 1);
 });
