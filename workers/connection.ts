@@ -24,7 +24,7 @@ import { EAGAIN, ENOBUFS, errnoName } from "../shim/errno.ts";
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, must } from "../shim/ffi.ts";
 import type { Task } from "./loop.ts";
 import type { ServingThread } from "./thread.ts";
-import { disarm, makeTimer } from "./timers.ts";
+import { disarm, type Timer } from "./timers.ts";
 
 /** States, and which may follow which. */
 export const OPEN = 0, FLUSHING = 1, LINGERING = 2, CLOSED = 3;
@@ -38,12 +38,16 @@ const MAY_FOLLOW: readonly number[] = [
 /** Bytes read for one connection in one turn: a fast uploader never gives a short read, others want their turn too. */
 const TURN_BYTES = 256 * 1024;
 
+/** What every connection that has sent all shares: an idle one should cost little. */
+const NOTHING: Uint8Array[] = [];
+
 /** A connection. Pooled: `open` makes it new. */
 export class Connection implements H1Host, Task {
   queued = false;
   readonly slot: number;
   readonly thread: ServingThread;
-  readonly timer = makeTimer<Connection>(this);
+  /** Made when it is first armed. */
+  timer: Timer<Connection> | null = null;
 
   fd = -1;
   generation = 0;
@@ -58,7 +62,7 @@ export class Connection implements H1Host, Task {
   /** Received bytes that the machine has not taken. */
   tail: Uint8Array<ArrayBuffer> | null = null;
   /** Bytes that the socket has not taken, in order. */
-  unsent: Uint8Array[] = [];
+  unsent: Uint8Array[] = NOTHING;
   unsentBytes = 0;
   lingeredBytes = 0;
   /** With level triggering: the events that epoll reports at present. */
@@ -223,6 +227,7 @@ export class Connection implements H1Host, Task {
   }
 
   #keep(bytes: Uint8Array): void {
+    if (this.unsent === NOTHING) this.unsent = [];
     this.unsent.push(bytes);
     this.unsentBytes += bytes.length;
     if (this.#congested) this.h1!.congested = true;
@@ -244,6 +249,7 @@ export class Connection implements H1Host, Task {
       if (sent > 0) this.#dropSent(sent);
       if (!this.writable) break;
     }
+    if (unsent.length === 0) this.unsent = NOTHING;
     if (this.h1!.congested && !this.#congested) this.h1!.resume();
     return true;
   }
@@ -331,9 +337,9 @@ export class Connection implements H1Host, Task {
     this.#setState(CLOSED);
     if (reset) shim.reset(this.fd, this.generation);
     else shim.close(this.fd, this.generation);
-    disarm(this.timer);
+    if (this.timer !== null) disarm(this.timer);
     this.tail = null;
-    this.unsent = [];
+    this.unsent = NOTHING;
     this.unsentBytes = 0;
     this.h1 = null;
     this.thread.closed(this);

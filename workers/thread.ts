@@ -17,7 +17,7 @@ import { Connection } from "./connection.ts";
 import { Loop, type LoopClient } from "./loop.ts";
 import type { Trigger } from "./options.ts";
 import type { ConnectionTable } from "./table.ts";
-import type { TimerList } from "./timers.ts";
+import { makeTimer, type TimerList } from "./timers.ts";
 import type { WakeKind } from "./wake.ts";
 
 /** How long a connection that is closing waits for its peer. */
@@ -142,12 +142,12 @@ export class ServingThread implements LoopClient {
 
   /** Gives a closing connection its time. */
   armLinger(connection: Connection): void {
-    this.loop.timers.arm(this.#lingers, connection.timer, this.loop.nowMs);
+    this.loop.timers.arm(this.#lingers, connection.timer ??= makeTimer(connection), this.loop.nowMs);
   }
 
   /** Has a connection try again to send, soon. */
   retryLater(connection: Connection): void {
-    this.loop.timers.arm(this.#sendRetries, connection.timer, this.loop.nowMs);
+    this.loop.timers.arm(this.#sendRetries, connection.timer ??= makeTimer(connection), this.loop.nowMs);
   }
 
   /** Logs what went wrong with an answer; what a client may know of it. */

@@ -61,27 +61,6 @@ Deno.test("row 229: a final answer to Expect without reading says close, and not
   assert.equal(canaries, 0);
 });
 
-Deno.test("row 229: a handler that reads after its final answer does not cause a late 100 (Continue)", async () => {
-  const reads: Promise<unknown>[] = [];
-  const app = new App();
-  app.post("/", (c) => {
-    const { body } = c.req;
-    reads.push(sleep(50).then(() => new Response(body).text()).catch((error) => error));
-    return c.text("no\n", 403);
-  });
-  await using server = await start(app);
-  await withClient(portOf(server), async (client) => {
-    await client.send(post("/", "hello", { fields: EXPECT, sent: "" }));
-    await client.until("no\n", SOON_MS);
-    await sleep(100);
-    await client.end();
-    const { bytes, how } = await client.untilClosed(SOON_MS);
-    assert.equal(how, "eof");
-    assert.match(latin1Text(bytes), /^HTTP\/1\.1 403 [^]*\r\n\r\nno\n$/);
-  });
-  for (const read of await Promise.all(reads)) assert.ok(read instanceof Error, String(read));
-});
-
 Deno.test("row 229: a stream that reads the body behind its first chunk does not cause a late 100 (Continue)", async () => {
   let read: unknown;
   const app = new App();

@@ -150,3 +150,28 @@ for (const path of ["/big", "/big-stream"]) {
     );
   });
 }
+
+Deno.test("send: a small SO_SNDBUF, batches of pipelined answers are taken in part: every byte once", async () => {
+  const owner = allocateOwner() + 1; // of the server that is started now
+  const app = new App();
+  const body = (n: string) => n.padStart(6, "0").repeat(400);
+  app.get("/:n", (c) => c.text(body(c.params.n)));
+  await using server = await start(app);
+  const { counts, undo } = countSends();
+  try {
+    await withClient(portOf(server), async (client) => {
+      await client.request(get("/0"));
+      table.each(owner, (fd, generation) => assert.equal(shim.send_buffer(fd, generation, SMALL_BYTES), 0));
+      const numbers = Array.from({ length: 500 }, (_, n) => `${n}`);
+      await client.send(numbers.map((n) => get(`/${n}`)).join(""));
+      for (let i = 0; i < 50; i++) await client.readSome(1 + i * 37);
+      await sleep(100);
+      const answers = await client.responses(numbers.length);
+      assert.deepEqual(answers.map(({ text }) => text), numbers.map(body));
+      assert.equal(client.rest.length, 0);
+    });
+  } finally {
+    undo();
+  }
+  assert.ok(counts.short >= 5, `too few short sends for this to be a test: ${JSON.stringify(counts)}`);
+});

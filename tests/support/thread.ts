@@ -17,7 +17,7 @@ import { Connection } from "../../workers/connection.ts";
 import type { Task } from "../../workers/loop.ts";
 import { allocateOwner, type ConnectionTable, processTable } from "../../workers/table.ts";
 import { ServingThread, type ThreadOptions } from "../../workers/thread.ts";
-import { Timers } from "../../workers/timers.ts";
+import { makeTimer, Timers } from "../../workers/timers.ts";
 import { descriptors } from "../shim/support.ts";
 import { type FakePeer, FakeShim, type FakeSocket } from "./fake_shim.ts";
 import { NOW } from "./h1_harness.ts";
@@ -120,11 +120,11 @@ export class FakeThread {
   }
 
   armLinger(connection: Connection): void {
-    this.timers.arm(this.#lingers, connection.timer, this.loop.nowMs);
+    this.timers.arm(this.#lingers, connection.timer ??= makeTimer(connection), this.loop.nowMs);
   }
 
   retryLater(connection: Connection): void {
-    this.timers.arm(this.#retries, connection.timer, this.loop.nowMs);
+    this.timers.arm(this.#retries, connection.timer ??= makeTimer(connection), this.loop.nowMs);
   }
 
   closed(connection: Connection): void {
