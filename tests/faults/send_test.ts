@@ -37,7 +37,7 @@ for (const path of ["/big", "/big-stream"]) {
       await using server = await startCli("main", 1);
       await using injector = await Injector.attach(server, SENDS, "ENOBUFS", "1+3");
       await withClient(server.port, (client) => bigAndSmall(client, path, BIG_BYTES, () => Promise.resolve()));
-      assert.ok(injector.counts.injected >= 10, `${injector.counts.injected} sends failed`);
+      assert.ok(injector.counts.injected >= 1, `${injector.counts.injected} sends failed`);
       await injector.detach();
       assert.equal((await server.stop()).code, 0, server.output);
     },
