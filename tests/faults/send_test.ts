@@ -68,6 +68,9 @@ Deno.test({
 
 Deno.test({
   name: "send: ENOBUFS for a whole second costs hardly any CPU, and others are answered as soon as they can be",
+  // strace takes a call's number away to make it fail; one that it is at when it lets go ends in ENOSYS, and that is
+  // the end of the connection.
+  retry: 3,
   async fn() {
     await using server = await startCli("main", 1);
     await withClient(server.port, async (client) => {
