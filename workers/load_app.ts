@@ -37,8 +37,11 @@ export async function startApplication(application: Application, info: StartInfo
   }
 }
 
+/** How long a stop hook may take after the last answer. */
+const STOP_HOOK_MS = 1000;
+
 /** Runs a `stop` hook. Rejects with one sentence if it fails, or has not ended after `deadlineMs`. */
-export async function stopApplication(application: Application, deadlineMs: number): Promise<void> {
+export async function stopApplication(application: Application, deadlineMs: number = STOP_HOOK_MS): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`it has not ended after ${deadlineMs} ms`)), deadlineMs);

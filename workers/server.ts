@@ -20,9 +20,6 @@ import { ServingThread } from "./thread.ts";
 /** How long a shutdown waits for what is in flight: less than the 30 s after which Kubernetes kills. */
 const DRAIN_MS = 25_000;
 
-/** How long a stop hook may take after the last answer. */
-const STOP_HOOK_MS = 1000;
-
 /** What serves. */
 export interface Engine {
   readonly sockets: ListeningSockets;
@@ -83,7 +80,7 @@ export class LocalEngine implements Engine {
       return new LocalEngine(sockets, thread, listener, application, stopping, undo);
     } catch (error) {
       for (const step of undo.reverse()) step();
-      if (hasStarted) await stopApplication(application, STOP_HOOK_MS);
+      if (hasStarted) await stopApplication(application);
       throw error;
     }
   }
@@ -96,7 +93,7 @@ export class LocalEngine implements Engine {
     await this.thread.drain(drainMs);
     this.thread.cut();
     try {
-      await stopApplication(this.application, STOP_HOOK_MS);
+      await stopApplication(this.application);
     } finally {
       await this.thread.close();
       this.#free();

@@ -19,9 +19,6 @@ import { ServingThread } from "./thread.ts";
 
 declare const self: DedicatedWorkerGlobalScope & typeof globalThis;
 
-/** How long a stop hook may take after the last answer. */
-const STOP_HOOK_MS = 1000;
-
 /** What a started worker can do. */
 interface Running {
   /** Finishes what is in flight, then frees everything. */
@@ -75,7 +72,7 @@ async function startHttp(message: StartHttp, shim: Shim, table: ConnectionTable)
       await thread.drain(drainMs);
       thread.cut();
       try {
-        await stopApplication(application, STOP_HOOK_MS);
+        await stopApplication(application);
       } finally {
         await thread.close();
       }
