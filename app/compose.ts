@@ -9,7 +9,7 @@
  */
 
 import { noAnswerError } from "../http/error_answer.ts";
-import { type Answer, discardAnswer, isAnswer } from "../http/message.ts";
+import { type Answer, discardAnswer, isAnswer, Reply } from "../http/message.ts";
 import type { Context } from "./context.ts";
 
 /**
@@ -62,6 +62,9 @@ function handlerLayer<State>(handler: Innermost<State>, outermost: boolean): Lay
     const answer = isAnswer(value) ? value : c.fail(noAnswerError("the handler", value));
     return outermost ? c.finish(answer) : answer;
   };
+  // Apart from what every request runs through: a function that holds closures costs memory at each call.
+  const later = (c: Context<State>, value: PromiseLike<unknown>): Promise<Answer> =>
+    toPromise(value).then((settled) => end(c, settled), (error) => end(c, c.fail(error)));
   return (c) => {
     let value: unknown;
     try {
@@ -69,8 +72,7 @@ function handlerLayer<State>(handler: Innermost<State>, outermost: boolean): Lay
     } catch (error) {
       return end(c, c.fail(error));
     }
-    if (!isThenable(value)) return end(c, value);
-    return toPromise(value).then((late) => end(c, late), (error) => end(c, c.fail(error)));
+    return value instanceof Reply || !isThenable(value) ? end(c, value) : later(c, value);
   };
 }
 

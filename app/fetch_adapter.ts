@@ -9,7 +9,14 @@ import { type BodySource, RequestBody } from "../http/body.ts";
 import { HttpError } from "../http/errors.ts";
 import { isConnectionField } from "../http/headers.ts";
 import { DEFAULT_LIMITS } from "../http/limits.ts";
-import { type Answer, discardAnswer, type RemoteAddress, Reply, type ServerRequest } from "../http/message.ts";
+import {
+  type Answer,
+  discardAnswer,
+  isStream,
+  type RemoteAddress,
+  Reply,
+  type ServerRequest,
+} from "../http/message.ts";
 import { isBodiless } from "../http/status.ts";
 
 /** What the caller of `app.fetch` knows beside the request; `Deno.serve` passes it. */
@@ -117,7 +124,7 @@ function replyToResponse(reply: Reply, method: string): Response {
     return response;
   }
   discardAnswer(reply);
-  if (method === "HEAD" && !isBodiless(status) && content !== null && !(content instanceof ReadableStream)) {
+  if (method === "HEAD" && !isBodiless(status) && content !== null && !isStream(content)) {
     headers.set(
       "content-length",
       String(typeof content === "string" ? new TextEncoder().encode(content).length : content.length),

@@ -39,10 +39,13 @@ interface Route<T> {
 /** All routes of one shape of path, by method. */
 class Endpoint<T> {
   readonly routes: Map<string, Route<T>> = new Map();
+  /** The one for GET, which most requests are for. */
+  get: Route<T> | null = null;
 
   /** The route for a method; GET's answers HEAD too (RFC 9110 section 9.3.2). */
   find(method: string): Route<T> | null {
-    const { routes } = this;
+    const { routes, get } = this;
+    if (method === "GET" && get !== null) return get;
     return routes.get(method) ?? (method === "HEAD" ? routes.get("GET") : undefined) ?? routes.get(ALL) ?? null;
   }
 }
@@ -111,7 +114,9 @@ export class RouteTrie<T> {
         `Cannot add the route ${name(path)}: it answers the same requests as ${name(other.path.source)}, added before`,
       );
     }
-    endpoint.routes.set(method, { method, path: parsed, value });
+    const route: Route<T> = { method, path: parsed, value };
+    endpoint.routes.set(method, route);
+    if (method === "GET") endpoint.get = route;
     this.#methods.add(method);
   }
 
@@ -136,14 +141,20 @@ export class RouteTrie<T> {
    * `HttpError` 400 if a parameter is not the percent-encoding of UTF-8 text.
    */
   find(method: string, path: string, holder: ParamsHolder): T | null {
-    const normal = path.indexOf("%") < 0 ? path : normalizeEscapes(path);
-    const fixed = this.#fixed.get(normal)?.find(method);
-    if (fixed) return fixed.value;
+    // A path that stands in the map is in normal form: only others have to be looked at.
+    let normal = path;
+    let fixed = this.#fixed.get(path);
+    if (fixed === undefined && path.indexOf("%") >= 0) {
+      normal = normalizeEscapes(path);
+      fixed = this.#fixed.get(normal);
+    }
+    const route = fixed?.find(method);
+    if (route) return route.value;
     if (!this.#hasParams || normal.charCodeAt(0) !== 0x2f) return null;
-    const route = this.#walk(this.#root, method, normal, 1, 0);
-    if (route === null) return null;
-    holder.params = this.#params(route.path.names, normal);
-    return route.value;
+    const found = this.#walk(this.#root, method, normal, 1, 0);
+    if (found === null) return null;
+    holder.params = this.#params(found.path.names, normal);
+    return found.value;
   }
 
   /** `depth` is the number of parameters passed. */

@@ -30,8 +30,15 @@ export const IS_TOKEN: Uint8Array = table((code) => isAlphanumeric(code) || isTo
 /** What a field value may hold: HTAB, SP, VCHAR and obs-text (RFC 9110 section 5.5). */
 export const IS_FIELD_VALUE: Uint8Array = table((code) => code === TAB || (code >= 0x20 && code !== 0x7f));
 
-/** What a request target may hold: visible ASCII but `#`, which never goes on the wire (RFC 9112 section 3.2). */
-export const IS_TARGET: Uint8Array = table((code) => code > 0x20 && code < 0x7f && code !== 0x23);
+/** In `TARGET_BITS`: a byte of a target, and the one that begins the query. */
+export const TARGET_BYTE = 1, TARGET_QUERY = 2;
+
+/**
+ * What a request target may hold: visible ASCII but `#`, which never goes on the wire (RFC 9112 section 3.2). 0 for any
+ * other byte, `TARGET_BYTE` for these; `?` has `TARGET_QUERY` too.
+ */
+export const TARGET_BITS: Uint8Array = table((code) => code > 0x20 && code < 0x7f && code !== 0x23);
+TARGET_BITS[0x3f] = TARGET_BYTE | TARGET_QUERY;
 
 /** reg-name of RFC 3986 section 3.2.2 less the comma, which in a Host field means a list. */
 export const IS_HOST: Uint8Array = table((code) => isAlphanumeric(code) || isHostMark(code));

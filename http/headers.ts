@@ -97,11 +97,15 @@ export function checkFields(fields: FieldList): FieldList {
 /** Content types that were checked before: there are few, and each is used again and again. */
 const checkedTypes = new Set<string>();
 const CHECKED_TYPES_MAX = 64;
+let lastChecked = "";
 
 /** Throws a `TypeError` if it is no field value; returns it. */
 export function checkContentType(contentType: string): string {
-  if (checkedTypes.has(contentType)) return contentType;
-  checkFieldValue("Content-Type", contentType);
-  if (checkedTypes.size < CHECKED_TYPES_MAX) checkedTypes.add(contentType);
+  if (contentType === lastChecked) return contentType;
+  if (!checkedTypes.has(contentType)) {
+    checkFieldValue("Content-Type", contentType);
+    if (checkedTypes.size < CHECKED_TYPES_MAX) checkedTypes.add(contentType);
+  }
+  lastChecked = contentType;
   return contentType;
 }

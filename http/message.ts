@@ -38,11 +38,17 @@ export class Reply {
   }
 }
 
+/** Whether content comes by and by. In Deno the name of a web class is a getter: what is at hand is looked for first. */
+export function isStream(content: Content): content is ReadableStream<Uint8Array> {
+  return typeof content !== "string" && content !== null && !(content instanceof Uint8Array) &&
+    content instanceof ReadableStream;
+}
+
 /** Throws a `TypeError` if it is nothing that can be sent; returns it. What JSON gave may be anything. */
 export function checkContent(content: Content): Content {
-  const isContent = typeof content === "string" || content === null || content instanceof Uint8Array ||
-    content instanceof ReadableStream;
-  if (isContent) return content;
+  if (typeof content === "string" || content === null || content instanceof Uint8Array || isStream(content)) {
+    return content;
+  }
   const kind = (content as object | undefined)?.constructor?.name ?? typeof content;
   throw new TypeError(`Cannot send content of type ${kind}: expected a string, Uint8Array, ReadableStream or null`);
 }
@@ -58,7 +64,7 @@ export function isAnswer(value: unknown): value is Answer {
 /** An answer will not be sent: ends its stream, unless somebody else reads that. Never throws. */
 export function discardAnswer(answer: Answer): void {
   const content = answer instanceof Reply ? answer.content : answer.body;
-  if (content instanceof ReadableStream && !content.locked) content.cancel().catch(() => {});
+  if (isStream(content) && !content.locked) content.cancel().catch(() => {});
 }
 
 /** The address of the other end. */

@@ -21,6 +21,7 @@ export const SYMBOLS = {
   record_size: { name: "sluice_record_size", parameters: ["i32"], result: "i32" },
   table: { name: "sluice_table", parameters: ["buffer", "i32"], result: "i32" },
   now_ms: { name: "sluice_now_ms", parameters: [], result: "i32" },
+  now_us: { name: "sluice_now_us", parameters: [], result: "i32" },
   rlimit_nofile: { name: "sluice_rlimit_nofile", parameters: [], result: "i32" },
 
   listen_tcp: { name: "sluice_listen_tcp", parameters: ["buffer", "i32", "i32", "i32", "i32"], result: "i32" },

@@ -81,6 +81,8 @@ SLUICE_API int32_t sluice_record_size(int32_t kind);
 SLUICE_API int32_t sluice_table(void *table, int32_t capacity);
 /* CLOCK_MONOTONIC in milliseconds, modulo 2^31: differences are right for spans under 24 days. */
 SLUICE_API int32_t sluice_now_ms(void);
+/* The same clock in microseconds, modulo 2^31: differences are right for spans under 35 minutes. */
+SLUICE_API int32_t sluice_now_us(void);
 /* The soft RLIMIT_NOFILE, at most 2^31-1. */
 SLUICE_API int32_t sluice_rlimit_nofile(void);
 

@@ -12,8 +12,7 @@
 #define SLUICE_BUILD_HASH 0
 #endif
 
-static _Thread_local struct sluice_entry *table;
-static _Thread_local int32_t table_entries;
+_Thread_local struct sluice_view sluice_view;
 
 _Static_assert(sizeof(struct sluice_entry) == 64, "one entry is one cache line");
 _Static_assert(sizeof(struct sluice_event) == 12, "TypeScript reads three words an event");
@@ -40,40 +39,38 @@ int32_t sluice_record_size(int32_t kind) {
 int32_t sluice_table(void *memory, int32_t capacity) {
     if (memory == NULL) {
         if (capacity != 0) return -EFAULT;
-        table = NULL;
-        table_entries = 0;
+        sluice_view.table = NULL;
+        sluice_view.entries = 0;
         return 0;
     }
     if ((uintptr_t)memory % _Alignof(struct sluice_entry) != 0) return -EINVAL;
     if (capacity < (int32_t)sizeof(struct sluice_entry) || capacity % (int32_t)sizeof(struct sluice_entry) != 0)
         return -EINVAL;
-    table = memory;
-    table_entries = capacity / (int32_t)sizeof(struct sluice_entry);
+    sluice_view.table = memory;
+    sluice_view.entries = capacity / (int32_t)sizeof(struct sluice_entry);
     return 0;
 }
 
+/* The monotonic clock in units of which a second has `per_second`, modulo 2^31. */
+static int32_t now(uint32_t per_second) {
+    struct timespec time;
+    if (clock_gettime(CLOCK_MONOTONIC, &time) < 0) return -errno;
+    const uint64_t units = (uint64_t)time.tv_sec * per_second + (uint64_t)time.tv_nsec / (1000000000u / per_second);
+    return (int32_t)(units & 0x7fffffffu);
+}
+
 int32_t sluice_now_ms(void) {
-    struct timespec now;
-    if (clock_gettime(CLOCK_MONOTONIC, &now) < 0) return -errno;
-    return (int32_t)(((uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u) & 0x7fffffffu);
+    return now(1000);
+}
+
+int32_t sluice_now_us(void) {
+    return now(1000000);
 }
 
 int32_t sluice_rlimit_nofile(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return -errno;
     return limit.rlim_cur > 0x7fffffffu ? 0x7fffffff : (int32_t)limit.rlim_cur;
-}
-
-struct sluice_entry *sluice_entry_of(int32_t fd) {
-    return table != NULL && is_descriptor(fd) && fd < table_entries ? &table[fd] : NULL;
-}
-
-int32_t sluice_check_connection(int32_t fd, int32_t generation) {
-    const struct sluice_entry *entry = sluice_entry_of(fd);
-    if (entry == NULL) return -EBADF;
-    if (generation <= 0 || __atomic_load_n(&entry->generation, __ATOMIC_ACQUIRE) != generation) return -ESTALE;
-    if (__atomic_load_n(&entry->state, __ATOMIC_ACQUIRE) == SLUICE_FREE) return -ESTALE;
-    return 0;
 }
 
 int32_t sluice_check_other(int32_t fd) {

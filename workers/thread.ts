@@ -106,7 +106,9 @@ export class ServingThread implements LoopClient {
   }
 
   onEvent(fd: number, generation: number, events: number): void {
-    const known = this.#pool[this.table.slot(fd)];
+    const slot = this.table.slot(fd);
+    // Only a whole number is looked up: with -1 for an unclaimed one V8 would take the slow way for all.
+    const known = slot < 0 ? undefined : this.#pool[slot];
     if (known !== undefined && known.fd === fd && known.generation === generation) {
       known.onEvent(events);
       return;

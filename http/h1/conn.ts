@@ -17,7 +17,7 @@
 import { RequestBody } from "../body.ts";
 import * as errors from "../errors.ts";
 import { DISCARD_BYTES } from "../limits.ts";
-import { type Answer, discardAnswer, type RemoteAddress, Reply } from "../message.ts";
+import { type Answer, discardAnswer, isStream, type RemoteAddress, Reply } from "../message.ts";
 import { replyOf } from "../response.ts";
 import { reasonPhrase } from "../status.ts";
 import { utf8 } from "../bytes.ts";
@@ -36,7 +36,7 @@ import {
 import { type H1Host, type H1Services, hostOfTheDead } from "./host.ts";
 import type { RequestHead } from "./parse.ts";
 import { ReplyStream } from "./reply_stream.ts";
-import { COMPLETE, H1Request, READY, type RequestOwner, STREAMING, WAITING } from "./request.ts";
+import { COMPLETE, H1Request, PendingAnswer, READY, type RequestOwner, STREAMING, WAITING } from "./request.ts";
 import { NO_BODY, streamFraming, UNTIL_CLOSE, writeChunks, writeStreamHead, writeWhole } from "./write.ts";
 
 /** States of the reading half, and which may follow which. */
@@ -60,8 +60,8 @@ export class H1Conn implements RequestOwner {
 
   #reading: number = HEAD;
   #draining = false;
-  #first: H1Request | null = null;
-  #last: H1Request | null = null;
+  #first: PendingAnswer | null = null;
+  #last: PendingAnswer | null = null;
   #count = 0;
   /** A request that has to run alone is among those in flight. */
   #exclusive = false;
@@ -99,9 +99,9 @@ export class H1Conn implements RequestOwner {
 
   /** `flush` would write something, or find that an answer has ended. */
   get hasOutput(): boolean {
-    const request = this.#first;
-    if (this.congested || request === null || request.stage === WAITING) return false;
-    return request.stage === READY ? !isHeld(request) : request.stream!.hasNews;
+    const pending = this.#first;
+    if (this.congested || pending === null || pending.stage === WAITING) return false;
+    return pending.stage === READY ? !pending.isHeld : pending.stream!.hasNews;
   }
 
   get #canStart(): boolean {
@@ -187,9 +187,9 @@ export class H1Conn implements RequestOwner {
     this.#head = null;
     const request = new H1Request(head, this, false, false);
     request.detach();
-    request.reply = new Reply(`${status} ${reasonPhrase(status)}: ${message}\n`, status, "text/plain;charset=UTF-8");
-    request.stage = READY;
-    this.#enqueue(request);
+    const pending = this.#enqueue(request);
+    pending.reply = new Reply(`${status} ${reasonPhrase(status)}: ${message}\n`, status, "text/plain;charset=UTF-8");
+    pending.stage = READY;
     this.#setReading(CLOSED);
     return available;
   }
@@ -217,7 +217,7 @@ export class H1Conn implements RequestOwner {
       if (decoder.done) this.#bodyEnded(request);
     }
     // A body that nobody wants is read to its end only while that is cheaper than a new connection.
-    if (request.stage === COMPLETE && this.#receiving !== null && body.thrownAway > DISCARD_BYTES) {
+    if (request.answered && this.#receiving !== null && body.thrownAway > DISCARD_BYTES) {
       this.#receiving = null;
       this.#setReading(CLOSED);
     }
@@ -254,72 +254,75 @@ export class H1Conn implements RequestOwner {
 
   #dispatch(request: H1Request, writer: Writer): void {
     const answer = this.host.handle(request);
-    if (answer instanceof Reply && this.#count === 0 && !(answer.content instanceof ReadableStream)) {
-      request.reply = answer;
-      this.#writeWhole(request, writer);
+    if (answer instanceof Reply && this.#count === 0 && !isStream(answer.content)) {
+      this.#writeWhole(request, answer, true, writer);
       this.#complete(request);
       return;
     }
     request.detach();
-    this.#enqueue(request);
-    this.#settle(request, answer);
+    this.#settle(this.#enqueue(request), answer);
   }
 
-  #settle(request: H1Request, answer: Answer | Promise<Answer>): void {
+  #settle(pending: PendingAnswer, answer: Answer | Promise<Answer>): void {
     if (answer instanceof Promise) {
-      this.#setWaiting(request, true);
+      this.#setWaiting(pending, true);
       answer.then((settled) => {
-        this.#setWaiting(request, false);
-        this.#answered(request, settled);
+        this.#setWaiting(pending, false);
+        this.#answered(pending, settled);
       });
     } else {
-      this.#answered(request, answer);
+      this.#answered(pending, answer);
     }
   }
 
   /** Counts the handlers that somebody waits for; one whose client is gone is no reason to hurry. */
-  #setWaiting(request: H1Request, waiting: boolean): void {
-    if (request.isWaitedFor === waiting) return;
-    request.isWaitedFor = waiting;
+  #setWaiting(pending: PendingAnswer, waiting: boolean): void {
+    if (pending.isWaitedFor === waiting) return;
+    pending.isWaitedFor = waiting;
     this.services.waiting += waiting ? 1 : -1;
   }
 
-  #answered(request: H1Request, answer: Answer): void {
+  #answered(pending: PendingAnswer, answer: Answer): void {
+    const { request } = pending;
     if (request.aborted) return discardAnswer(answer);
     if (answer instanceof Reply) {
-      request.reply = answer;
-      request.stage = READY;
+      pending.reply = answer;
+      pending.stage = READY;
       this.host.wake();
       return;
     }
     try {
-      const reply = replyOf(answer, (cancel) => request.cancelContent = cancel);
-      this.#settle(request, reply instanceof Promise ? reply.catch((e) => this.host.failure(e, request)) : reply);
+      const reply = replyOf(answer, (cancel) => pending.cancelContent = cancel);
+      this.#settle(pending, reply instanceof Promise ? reply.catch((e) => this.host.failure(e, request)) : reply);
     } catch (error) {
-      this.#settle(request, this.host.failure(error, request));
+      this.#settle(pending, this.host.failure(error, request));
     }
   }
 
-  #enqueue(request: H1Request): void {
-    if (this.#last === null) this.#first = request;
-    else this.#last.next = request;
-    this.#last = request;
+  #enqueue(request: H1Request): PendingAnswer {
+    const pending = new PendingAnswer(request);
+    if (this.#last === null) this.#first = pending;
+    else this.#last.next = pending;
+    this.#last = pending;
     this.#count++;
+    return pending;
   }
 
   /** Writes everything that is due: answers in order, chunks of the one being streamed, 100 (Continue). */
   flush(writer: Writer): void {
     if (this.congested) return;
-    for (let request = this.#first; request !== null; request = this.#first) {
-      if (request.stage === WAITING) {
+    for (let pending = this.#first; pending !== null; pending = this.#first) {
+      const { request } = pending;
+      if (pending.stage === WAITING) {
         this.#continue(request, writer);
         return;
       }
       if (this.#isFull(writer)) return;
-      if (request.stage === READY) this.#begin(request, writer);
-      if (request.stage === READY) return; // its head waits
-      if (request.stage === STREAMING && !this.#continueStream(request, request.stream!, writer)) return;
-      this.#first = request.next;
+      if (pending.stage === READY) this.#begin(pending, writer);
+      if (pending.stage === READY) return; // its head waits
+      if (pending.stage === STREAMING && !this.#continueStream(pending, pending.stream!, writer)) return;
+      pending.stage = COMPLETE;
+      this.#first = pending.next;
       if (this.#first === null) this.#last = null;
       this.#count--;
       this.#complete(request);
@@ -333,13 +336,11 @@ export class H1Conn implements RequestOwner {
   }
 
   #continue(request: H1Request, writer: Writer): void {
-    if (!request.expectsContinue || !request.continueWanted) return;
-    request.expectsContinue = false;
+    if (!request.takeContinue()) return;
     if (request.body.open && request.body.received === 0) writer.append(CONTINUE);
   }
 
-  onBodyWanted(request: H1Request): void {
-    request.continueWanted = true;
+  onBodyWanted(): void {
     this.host.wake();
   }
 
@@ -348,13 +349,13 @@ export class H1Conn implements RequestOwner {
   }
 
   /** Whether the connection may stay after this answer (RFC 9112 section 9.3); decided when its head is written. */
-  #staysOpen(request: H1Request): boolean {
+  #staysOpen(request: H1Request, isLast: boolean): boolean {
     if (!request.persistent) return false;
-    if (request.next === null && (this.#draining || this.#reading === CLOSED)) return false;
+    if (isLast && (this.#draining || this.#reading === CLOSED)) return false;
     if (request !== this.#receiving) return true;
     const { body } = request;
     // A client that was not told to go on may send the body or may not: nobody knows what its next bytes are.
-    if (request.expectsContinue && body.received === 0) return false;
+    if (request.awaitsContinue && body.received === 0) return false;
     return body.wanted || (body.thrownAway <= DISCARD_BYTES && body.length - body.received <= DISCARD_BYTES);
   }
 
@@ -364,46 +365,47 @@ export class H1Conn implements RequestOwner {
     return request.minor === 0 ? "keep-alive" : "";
   }
 
-  #writeWhole(request: H1Request, writer: Writer): void {
-    const connection = this.#connectionField(request, this.#staysOpen(request));
+  #writeWhole(request: H1Request, reply: Reply, isLast: boolean, writer: Writer): void {
+    const connection = this.#connectionField(request, this.#staysOpen(request, isLast));
     const start = writer.length;
     try {
-      writeWhole(this.services.headWriter, request, connection, writer);
+      writeWhole(this.services.headWriter, request, reply, connection, writer);
     } catch (error) {
       // The reply was changed after it was made. Nothing of it has been gathered: the head comes first.
       writer.truncate(start);
-      request.reply = this.host.failure(error, request);
-      writeWhole(this.services.headWriter, request, connection, writer);
+      writeWhole(this.services.headWriter, request, this.host.failure(error, request), connection, writer);
     }
   }
 
-  #begin(request: H1Request, writer: Writer): void {
-    const { content } = request.reply!;
-    if (!(content instanceof ReadableStream)) {
-      this.#writeWhole(request, writer);
-      request.stage = COMPLETE;
+  #begin(pending: PendingAnswer, writer: Writer): void {
+    const { request } = pending;
+    const reply = pending.reply!, { content } = reply;
+    const isLast = pending.next === null;
+    if (!isStream(content)) {
+      this.#writeWhole(request, reply, isLast, writer);
+      pending.stage = COMPLETE;
       return;
     }
-    const framing = streamFraming(request);
+    const framing = streamFraming(request, reply);
     const hasBody = framing !== NO_BODY && request.method !== "HEAD";
     const start = writer.length;
     try {
       if (hasBody) {
-        request.stream ??= this.#startStream(content, framing);
-        if (isHeld(request)) return;
+        pending.stream ??= this.#startStream(content, framing);
+        if (pending.isHeld) return;
         this.#continue(request, writer);
       }
-      const connection = this.#connectionField(request, framing !== UNTIL_CLOSE && this.#staysOpen(request));
-      writeStreamHead(this.services.headWriter, request, framing, connection, writer);
+      const connection = this.#connectionField(request, framing !== UNTIL_CLOSE && this.#staysOpen(request, isLast));
+      writeStreamHead(this.services.headWriter, reply, framing, connection, writer);
     } catch (error) {
       writer.truncate(start);
-      request.stream?.cancel(error);
-      request.reply = this.host.failure(error, request);
-      this.#begin(request, writer);
+      pending.stream?.cancel(error);
+      pending.reply = this.host.failure(error, request);
+      this.#begin(pending, writer);
       return;
     }
-    if (!hasBody) discardAnswer(request.reply!);
-    request.stage = hasBody ? STREAMING : COMPLETE;
+    if (!hasBody) discardAnswer(reply);
+    pending.stage = hasBody ? STREAMING : COMPLETE;
   }
 
   #startStream(content: ReadableStream<Uint8Array>, framing: number): ReplyStream {
@@ -414,25 +416,24 @@ export class H1Conn implements RequestOwner {
   }
 
   /** Writes what waits of a stream; true when nothing more will come of it. */
-  #continueStream(request: H1Request, stream: ReplyStream, writer: Writer): boolean {
+  #continueStream(pending: PendingAnswer, stream: ReplyStream, writer: Writer): boolean {
     writeChunks(stream, writer);
-    if (stream.failed !== undefined) this.#break(request, stream.failed);
+    if (stream.failed !== undefined) this.#break(pending.request, stream);
     if (stream.settled) return true;
     stream.resume();
     return false;
   }
 
   /** An answer broke off after its head was sent: the connection must not end as if it were complete. */
-  #break(request: H1Request, error: unknown): void {
-    this.host.failure(error, request);
-    request.stream?.cancel(error);
+  #break(request: H1Request, stream: ReplyStream): void {
+    this.host.failure(stream.failed, request);
+    stream.cancel(stream.failed);
     this.broken = true;
     request.persistent = false;
   }
 
   /** The answer has been written: the request's memory goes back, and the connection goes on or ends. */
   #complete(request: H1Request): void {
-    request.stage = COMPLETE;
     if (request === this.#receiving) request.body.discard();
     const head = request.release();
     if (head !== null) this.services.returnHead(head);
@@ -474,9 +475,9 @@ export class H1Conn implements RequestOwner {
   #abortRequests(reason: Error): void {
     if (this.#first === null) return;
     this.host = hostOfTheDead(this.host);
-    for (let request: H1Request | null = this.#first; request !== null; request = request.next) {
-      this.#setWaiting(request, false);
-      request.abort(reason);
+    for (let pending: PendingAnswer | null = this.#first; pending !== null; pending = pending.next) {
+      this.#setWaiting(pending, false);
+      pending.abort(reason);
     }
     this.#first = this.#last = null;
     this.#count = 0;
@@ -487,12 +488,4 @@ export class H1Conn implements RequestOwner {
     this.congested = false;
     this.#first?.stream?.resume();
   }
-}
-
-/**
- * Whether the head of a streamed answer has to wait: its producer may be about to read the request's body, which the
- * client withholds until it is told to go on, and that cannot be told behind the head.
- */
-function isHeld({ expectsContinue, continueWanted, stream }: H1Request): boolean {
-  return expectsContinue && !continueWanted && stream !== null && !stream.hasNews;
 }

@@ -19,6 +19,8 @@ export const CHUNKED = -1;
  * of errors.ts less one (so that CHUNKED and codes do not meet): use `framingError` to tell.
  */
 export function bodyLength(head: RequestHead): number {
+  // Step 7: a request with neither field has no body.
+  if (!head.hasControl) return 0;
   const { transferEncoding, contentLength } = head;
   if (transferEncoding.count > 0) {
     // Step 3: both fields are how requests are smuggled; a sender that means well sends one.
@@ -34,8 +36,7 @@ export function bodyLength(head: RequestHead): number {
   if (contentLength.count > 1) return errors.BAD_CONTENT_LENGTH - 1;
   // Step 6.
   if (contentLength.count === 1) return parseLength(head, contentLength.index);
-  // Step 7: a request with neither field has no body.
-  return 0;
+  return 0; // step 7 again
 }
 
 /** The error code in a result of `bodyLength`, or 0 if it is a length. */
@@ -121,7 +122,10 @@ export function isSafe(method: string): boolean {
 
 /** Whether the connection may carry another request (RFC 9112 section 9.3). */
 export function isPersistent(head: RequestHead): boolean {
-  if (head.connection.count === 0) return head.minor > 0;
+  return head.hasControl && head.connection.count > 0 ? saysToStay(head) : head.minor > 0;
+}
+
+function saysToStay(head: RequestHead): boolean {
   let close = false, keepAlive = head.minor > 0;
   for (let index = head.connection.index; index < head.fieldCount; index++) {
     const { bytes } = head;
@@ -143,7 +147,7 @@ export const EXPECT_NOTHING = 0, EXPECT_CONTINUE = 1;
  */
 export function expectation(head: RequestHead): number {
   const { expect, bytes } = head;
-  if (expect.count === 0 || head.minor === 0) return EXPECT_NOTHING;
+  if (!head.hasControl || expect.count === 0 || head.minor === 0) return EXPECT_NOTHING;
   const known = expect.count === 1 &&
     equals(bytes, head.valueStart(expect.index), head.valueEnd(expect.index), "100-continue");
   return known ? EXPECT_CONTINUE : errors.UNKNOWN_EXPECTATION;

@@ -13,7 +13,19 @@
  * @module
  */
 
-import { CR, equalsIgnoreCase, IS_FIELD_VALUE, IS_TARGET, IS_TOKEN, isDigit, latin1, LF, SP, TAB } from "../bytes.ts";
+import {
+  CR,
+  equalsIgnoreCase,
+  IS_FIELD_VALUE,
+  IS_TOKEN,
+  isDigit,
+  latin1,
+  LF,
+  SP,
+  TAB,
+  TARGET_BITS,
+  TARGET_QUERY,
+} from "../bytes.ts";
 import * as errors from "../errors.ts";
 import { LEADING_BLANK_LINES, type Limits } from "../limits.ts";
 
@@ -50,6 +62,8 @@ export class RequestHead {
   method = "";
   targetStart = 0;
   targetEnd = 0;
+  /** Whether there is a `?` in the target. */
+  hasQuery = false;
   /** The minor version: HTTP/1.0 or HTTP/1.1; 1.2 and later count as 1 (RFC 9110 section 2.5). */
   minor = 1;
   fieldCount = 0;
@@ -59,6 +73,8 @@ export class RequestHead {
   readonly transferEncoding = new SingleField();
   readonly connection = new SingleField();
   readonly expect = new SingleField();
+  /** Whether one of these but Host is there; nearly always there is none, and then nobody has to look at each. */
+  hasControl = false;
 
   #phase = BLANK_LINES;
   /** Bytes of finished lines. */
@@ -81,6 +97,8 @@ export class RequestHead {
   #resetFields(): void {
     this.fieldCount = 0;
     this.host.reset();
+    if (!this.hasControl) return;
+    this.hasControl = false;
     this.contentLength.reset();
     this.transferEncoding.reset();
     this.connection.reset();
@@ -152,7 +170,9 @@ export class RequestHead {
     const methodEnd = at++;
 
     const targetStart = at;
-    while (at < end && IS_TARGET[bytes[at]!] === 1) {
+    let bits = 0;
+    while (at < end && TARGET_BITS[bytes[at]!] !== 0) {
+      bits |= TARGET_BITS[bytes[at]!]!;
       if (++at - targetStart > targetBytes) return errors.TARGET_TOO_LONG;
     }
     if (at === end) return 0;
@@ -165,6 +185,7 @@ export class RequestHead {
     this.method = methodName(bytes, start, methodEnd);
     this.targetStart = targetStart - this.base;
     this.targetEnd = targetEnd - this.base;
+    this.hasQuery = (bits & TARGET_QUERY) !== 0;
     this.#finished = status - this.base;
     this.#phase = FIELDS;
     return 1;
@@ -245,18 +266,25 @@ export class RequestHead {
         if (equalsIgnoreCase(bytes, nameStart, nameEnd, "host")) this.host.note(index);
         break;
       case 6:
-        if (equalsIgnoreCase(bytes, nameStart, nameEnd, "expect")) this.expect.note(index);
+        if (equalsIgnoreCase(bytes, nameStart, nameEnd, "expect")) this.#noteControl(this.expect, index);
         break;
       case 10:
-        if (equalsIgnoreCase(bytes, nameStart, nameEnd, "connection")) this.connection.note(index);
+        if (equalsIgnoreCase(bytes, nameStart, nameEnd, "connection")) this.#noteControl(this.connection, index);
         break;
       case 14:
-        if (equalsIgnoreCase(bytes, nameStart, nameEnd, "content-length")) this.contentLength.note(index);
+        if (equalsIgnoreCase(bytes, nameStart, nameEnd, "content-length")) this.#noteControl(this.contentLength, index);
         break;
       case 17:
-        if (equalsIgnoreCase(bytes, nameStart, nameEnd, "transfer-encoding")) this.transferEncoding.note(index);
+        if (equalsIgnoreCase(bytes, nameStart, nameEnd, "transfer-encoding")) {
+          this.#noteControl(this.transferEncoding, index);
+        }
         break;
     }
+  }
+
+  #noteControl(field: SingleField, index: number): void {
+    this.hasControl = true;
+    field.note(index);
   }
 
   /** Where the name of a field is, in `bytes`. */

@@ -36,6 +36,8 @@ interface Dated {
 
 /** A head as far as status and content type decide it. */
 interface Template extends Dated {
+  readonly status: number;
+  readonly contentType: string | null;
   /** Where the date is. */
   readonly dateAt: number;
   /** The same with Content-Length and the empty line, by the length. */
@@ -48,6 +50,8 @@ export class HeadWriter {
   #date = "";
   readonly #templates = new Map<string | null, Map<number, Template>>();
   #count = 0;
+  /** The template of the last answer; that of the next one is nearly always the same. */
+  #lastTemplate: Template | null = null;
 
   /** Sets the time that Date fields show; cheap when the second has not changed. */
   setTime(epochMs: number): void {
@@ -90,6 +94,12 @@ export class HeadWriter {
   }
 
   #template(status: number, contentType: string | null): Template {
+    const last = this.#lastTemplate;
+    if (last !== null && last.status === status && last.contentType === contentType) return last;
+    return this.#lastTemplate = this.#findTemplate(status, contentType);
+  }
+
+  #findTemplate(status: number, contentType: string | null): Template {
     let byStatus = this.#templates.get(contentType);
     if (byStatus === undefined) {
       byStatus = new Map();
@@ -127,6 +137,8 @@ function makeTemplate(status: number, contentType: string | null): Template {
   const after = contentType === null ? "\r\n" : `\r\nContent-Type: ${contentType}\r\n`;
   const text = before + " ".repeat(DATE_BYTES) + after;
   return {
+    status,
+    contentType,
     bytes: Uint8Array.from(text, (character) => character.charCodeAt(0)),
     dateAt: before.length,
     second: -1,
@@ -162,9 +174,15 @@ function declaredLength(reply: Reply): number {
 }
 
 /** Writes head and body of an answer whose content is at hand. `connection`: see `HeadWriter.write`. */
-export function writeWhole(heads: HeadWriter, request: H1Request, connection: string, writer: Writer): void {
-  const { status, contentType, fields } = request.reply!;
-  const content = checkContent(request.reply!.content);
+export function writeWhole(
+  heads: HeadWriter,
+  request: H1Request,
+  reply: Reply,
+  connection: string,
+  writer: Writer,
+): void {
+  const { status, contentType, fields } = reply;
+  const content = checkContent(reply.content);
   const isHead = request.method === "HEAD";
   if (typeof content === "string" && content.length <= COPY_BYTES && !isHead) {
     // In UTF-8 only ASCII has as many bytes as characters: try that length first, it nearly always holds.
@@ -180,7 +198,7 @@ export function writeWhole(heads: HeadWriter, request: H1Request, connection: st
     return;
   }
   const bytes = typeof content === "string" ? utf8(content) : content as Uint8Array | null;
-  const length = bytes !== null ? bytes.length : isHead ? Math.max(0, declaredLength(request.reply!)) : 0;
+  const length = bytes !== null ? bytes.length : isHead ? Math.max(0, declaredLength(reply)) : 0;
   const framing = answerFraming(status, length, request.minor);
   heads.write(writer, status, contentType, fields, framing, connection);
   if (bytes === null || isHead || framing === NO_BODY) return;
@@ -189,19 +207,19 @@ export function writeWhole(heads: HeadWriter, request: H1Request, connection: st
 }
 
 /** How the end of a streamed answer is told. */
-export function streamFraming(request: H1Request): number {
-  return answerFraming(request.reply!.status, declaredLength(request.reply!), request.minor);
+export function streamFraming(request: H1Request, reply: Reply): number {
+  return answerFraming(reply.status, declaredLength(reply), request.minor);
 }
 
 /** Writes the head of a streamed answer. */
 export function writeStreamHead(
   heads: HeadWriter,
-  request: H1Request,
+  reply: Reply,
   framing: number,
   connection: string,
   writer: Writer,
 ): void {
-  const { status, contentType, fields } = request.reply!;
+  const { status, contentType, fields } = reply;
   heads.write(writer, status, contentType, fields, framing, connection);
 }
 

@@ -9,10 +9,12 @@ import {
   IS_FIELD_VALUE,
   IS_HOST,
   IS_IP_LITERAL,
-  IS_TARGET,
   IS_TOKEN,
   isDigit,
   latin1,
+  TARGET_BITS,
+  TARGET_BYTE,
+  TARGET_QUERY,
   utf8,
   utf8Into,
   utf8Text,
@@ -23,7 +25,8 @@ import { latin1Bytes } from "../support/wire_cases.ts";
 const TABLES: readonly [string, Uint8Array, RegExp][] = [
   ["tchar", IS_TOKEN, /^[!#$%&'*+\-.^_`|~0-9A-Za-z]$/],
   ["field value", IS_FIELD_VALUE, /^[\t\x20-\x7e\x80-\xff]$/],
-  ["target", IS_TARGET, /^[\x21\x22\x24-\x7e]$/],
+  ["target", TARGET_BITS.map((bits) => bits & TARGET_BYTE), /^[\x21\x22\x24-\x7e]$/],
+  ["query mark", TARGET_BITS.map((bits) => bits / TARGET_QUERY), /^\?$/],
   ["reg-name without comma", IS_HOST, /^[0-9A-Za-z\-._~%!$&'()*+;=]$/],
   ["IP literal", IS_IP_LITERAL, /^[0-9a-fA-F:.]$/],
 ];

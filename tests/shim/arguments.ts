@@ -192,6 +192,7 @@ function contractRows(f: Fixture): Partial<Record<Name, Parameter[]>> {
     record_size: [number(0, between(0, 3))],
     table: [buffer(new Uint8Array(f.table.memory)), number(f.table.entries * 64, never)],
     now_ms: [],
+    now_us: [],
     rlimit_nofile: [],
   };
 }

@@ -182,7 +182,7 @@ Deno.test("response splitting: a reply that was changed after it was made is a f
 Deno.test("a reply whose status or content was changed to what cannot be sent is a failure, not a crash", () => {
   for (const change of [{ status: 99 }, { content: 42 }, { content: new Uint16Array(3) }]) {
     const reply = Object.assign(new Reply("text"), change) as Reply;
-    const request = { reply, method: "GET", minor: 1 } as H1Request;
-    assert.throws(() => writeWhole(new HeadWriter(), request, "", new Writer(1024)), Deno.inspect(change));
+    const request = { method: "GET", minor: 1 } as H1Request;
+    assert.throws(() => writeWhole(new HeadWriter(), request, reply, "", new Writer(1024)), Deno.inspect(change));
   }
 });
