@@ -83,20 +83,28 @@ export function summarize(
   return { lines, leftOut: rounds.length - kept.length };
 }
 
-function machine(): string {
+/** Where and how it was measured. */
+export interface Conditions {
+  readonly machine: string;
+  readonly versions: string;
+  readonly command: string;
+}
+
+/** Processors and kernel of this machine. */
+export function describeMachine(): string {
   const cpu = /model name\s*:\s*(.*)/.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[1] ?? "unknown processor";
-  return `${navigator.hardwareConcurrency} × ${cpu}, Linux ${Deno.osRelease()}, Deno ${Deno.version.deno}`;
+  return `${navigator.hardwareConcurrency} × ${cpu}, Linux ${Deno.osRelease()}`;
 }
 
 /** The whole page. */
-export function toMarkdown(results: readonly Result[], command: string): string {
+export function toMarkdown(results: readonly Result[], { machine, versions, command }: Conditions): string {
   const head = `# Benchmarks
 
 CPU time of the server for each request, and what that is of the C floor (\`tests/bench/floor.c\`: recv, walk the head,
 format a head, one send, nothing else) and of \`Deno.serve\`, in the same run. Medians over all rounds, quartiles in
 brackets; server and client each on a processor of their own. Ratios travel to another machine, the rest does not.
 
-${machine()}; \`${command}\`.
+${machine}; ${versions}; \`${command}\`.
 `;
   const tables = results.map(({ row, lines, leftOut }) => {
     const body = lines.map((line) => {

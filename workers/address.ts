@@ -4,8 +4,6 @@
  * @module
  */
 
-import { lookup } from "node:dns/promises";
-
 /** IPv4 or IPv6 bytes as text, IPv6 in the canonical form of RFC 5952. */
 export function formatAddress(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");
@@ -33,6 +31,8 @@ export async function resolveHost(hostname: string): Promise<Uint8Array<ArrayBuf
   const literal = parseAddress(hostname);
   if (literal) return literal;
   try {
+    // Not at the top: the module costs each thread of the server a megabyte, and only the first looks up names.
+    const { lookup } = await import("node:dns/promises");
     return parseAddress((await lookup(hostname)).address);
   } catch {
     return null;

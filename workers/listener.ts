@@ -6,6 +6,11 @@
  * one `epoll_ctl` is the hand-off, the kernel is the queue. EPOLLOUT is part of it, so that even a connection on which
  * nothing is ever said produces an event, and its worker learns of it.
  *
+ * When the process has no descriptor left, accepting rests: whoever has connected waits in the kernel's queue and is
+ * served if descriptors come back within a second. After that the oldest are refused, a batch at each rest, so that a
+ * client learns that there is no place instead of waiting for ever. Accepting them, to be able to close them, takes a
+ * descriptor: one is held in reserve for that.
+ *
  * @module
  */
 
@@ -24,6 +29,9 @@ const LAST_BATCHES = 256;
 
 /** How long accepting rests after the kernel had no descriptor or memory left. */
 const ACCEPT_REST_MS = 100;
+
+/** Rests that those who wait to be accepted are left to wait. */
+const PATIENT_RESTS = 10;
 
 /** What a connection is added with. With edge triggering nothing changes it later; else its worker does. */
 const LEVEL_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP;
@@ -58,6 +66,10 @@ export class Listener {
   #stopped = false;
   /** How often in a row accepting had to rest. */
   #rests = 0;
+  /** Connections refused during these rests. */
+  #refused = 0;
+  /** A descriptor to give up when there is no other; negative if there is none. */
+  #reserveFd = -1;
 
   constructor(
     loop: Loop,
@@ -79,6 +91,7 @@ export class Listener {
 
   /** Begins to accept. */
   start(): void {
+    this.#reserveFd = this.#shim.eventfd();
     this.#listenFds.forEach((fd, index) => this.#loop.watch(fd, EPOLLIN, () => void this.#accept(fd, index)));
   }
 
@@ -90,6 +103,13 @@ export class Listener {
     this.#stopped = true;
     disarm(this.#timer);
     this.#watch(0);
+    this.close();
+  }
+
+  /** Gives the reserve back; all else belongs to others. */
+  close(): void {
+    if (this.#reserveFd >= 0) this.#shim.close_descriptor(this.#reserveFd);
+    this.#reserveFd = -1;
   }
 
   #watch(events: number): void {
@@ -100,10 +120,10 @@ export class Listener {
   #accept(listenFd: number, index: number): number {
     if (this.#stopped) return 0;
     const count = this.#shim.accept(listenFd, this.#peers, this.#peers.byteLength, ACCEPT_BATCH);
-    if (count < 0) this.#acceptFailed(count);
+    if (count < 0) this.#acceptFailed(count, listenFd);
     else if (this.#rests > 0) {
-      this.#log(`accepting goes on after ${this.#rests} rests`);
-      this.#rests = 0;
+      this.#log(`accepting goes on after ${this.#rests} rests; ${this.#refused} connections were refused`);
+      this.#rests = this.#refused = 0;
     }
     const nowMs = this.#shim.now_ms();
     for (let i = 0; i < count; i++) this.#hand(i * PEER_WORDS, index, nowMs);
@@ -127,12 +147,26 @@ export class Listener {
     }
   }
 
-  #acceptFailed(errno: number): void {
+  #acceptFailed(errno: number, listenFd: number): void {
     if (errno === EAGAIN) return;
     if (FATAL.has(errno)) throw new Error(`assertion failed: accept on a dead listening socket (${errnoName(errno)})`);
     if (!EXHAUSTED.has(errno)) return; // that client is gone; the next one is not
     if (this.#rests++ === 0) this.#log(`accepting rests, ${ACCEPT_REST_MS} ms at a time: ${errnoName(errno)}`);
+    if (errno === EMFILE && this.#rests > PATIENT_RESTS) this.#refuseWaiting(listenFd);
     this.#watch(0);
     this.#loop.timers.arm(this.#rest, this.#timer, this.#loop.nowMs);
+  }
+
+  /** Accepts and closes a batch, in the place of the reserve. */
+  #refuseWaiting(listenFd: number): void {
+    this.close();
+    const before = this.#refused;
+    for (let i = 0; i < ACCEPT_BATCH; i++) {
+      if (this.#shim.accept(listenFd, this.#peers, this.#peers.byteLength, 1) <= 0) break;
+      this.#shim.close_descriptor(this.#peers[0]!);
+      this.#refused++;
+    }
+    if (before === 0 && this.#refused > 0) this.#log("refusing connections: no file descriptors are left");
+    this.#reserveFd = this.#shim.eventfd(); // somebody else may have been faster: then there is none until the next rest
   }
 }

@@ -76,6 +76,7 @@ export class LocalEngine implements Engine {
       const thread = await ServingThread.open(serving);
       const targets = [{ owner, epollFd }];
       const listener = new Listener(thread.loop, table, sockets.fds, targets, trigger, (text) => log(text));
+      undo.push(() => listener.close());
       listener.start();
       return new LocalEngine(sockets, thread, listener, application, stopping, undo);
     } catch (error) {

@@ -105,6 +105,11 @@ export class ServingThread implements LoopClient {
     this.#options.onNotify?.();
   }
 
+  touch(fd: number): number {
+    const slot = this.table.slot(fd);
+    return slot < 0 ? 0 : this.#pool[slot]?.touch() ?? 0;
+  }
+
   onEvent(fd: number, generation: number, events: number): void {
     const slot = this.table.slot(fd);
     // Only a whole number is looked up: with -1 for an unclaimed one V8 would take the slow way for all.

@@ -86,6 +86,7 @@ async function startHttp(message: StartHttp, shim: Shim, table: ConnectionTable)
 async function startListener(message: StartListener, shim: Shim, table: ConnectionTable): Promise<Running> {
   const client: LoopClient = {
     handlersWaiting: false,
+    touch: () => 0,
     onEvent: () => {},
     onNotify,
     onTurnStart: () => {},
@@ -101,6 +102,7 @@ async function startListener(message: StartListener, shim: Shim, table: Connecti
       await loop.close();
     },
     abandon(): void {
+      listener.close();
       loop.close();
     },
   };

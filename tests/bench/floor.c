@@ -2,9 +2,9 @@
  * floor.c: the cheapest honest HTTP server, to measure others against.
  *
  * One thread, one edge-triggered epoll loop, no timeouts, no limits, no routing. It does what nobody can leave out:
- * `recv`, find and walk the lines of each head (lower-casing nothing, keeping nothing), format a head with the current
- * date, copy a fixed body, and one `send` for all requests of a read. What another server costs above it is what that
- * server adds.
+ * `recv`, find and walk the lines of each head (lower-casing nothing, keeping nothing), put a head together for each
+ * answer (status line, current date, type, the length as a number), copy a fixed body, and one `send` for all requests
+ * of a read. What another server costs above it is what that server adds.
  *
  * usage: floor PORT STATUS REASON CONTENT-TYPE BODY
  */
@@ -26,37 +26,48 @@
 #define READ_BYTES 65536
 #define OUT_BYTES (1 << 20)
 #define TAIL_BYTES 16384
+#define HEAD_BYTES 1024
 
 /* What is left of an incomplete head; only such a connection has one. */
 static char *tails[1 << 20];
 static int tail_lengths[1 << 20];
 
-static char head[512];
-static int head_length, date_at;
-static time_t head_second;
+static char status_line[256], content_type[256], date[64];
 static const char *body;
 static int body_length;
+static time_t date_second;
 static char out[OUT_BYTES];
-
-static void make_head(char **argv) {
-    body = argv[5];
-    body_length = (int)strlen(body);
-    date_at = (int)strlen("HTTP/1.1 ") + (int)strlen(argv[2]) + 1 + (int)strlen(argv[3]) + (int)strlen("\r\nDate: ");
-    head_length = snprintf(head, sizeof head,
-                           "HTTP/1.1 %s %s\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Type: %s\r\n"
-                           "Content-Length: %d\r\n\r\n",
-                           argv[2], argv[3], argv[4], body_length);
-}
 
 static void set_date(void) {
     time_t now = time(NULL);
-    if (now == head_second) return;
-    head_second = now;
-    char date[32];
+    if (now == date_second) return;
+    date_second = now;
     struct tm utc;
     gmtime_r(&now, &utc);
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &utc);
-    memcpy(head + date_at, date, 29);
+    strftime(date, sizeof date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc);
+}
+
+static char *put(char *to, const char *text) {
+    const size_t length = strlen(text);
+    memcpy(to, text, length);
+    return to + length;
+}
+
+static char *put_decimal(char *to, int value) {
+    char digits[12];
+    int at = sizeof digits;
+    digits[--at] = 0;
+    do digits[--at] = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    return put(to, digits + at);
+}
+
+static char *put_answer(char *to, bool last) {
+    to = put(put(put(to, status_line), date), content_type);
+    to = put_decimal(put(to, "Content-Length: "), body_length);
+    to = put(to, last ? "\r\nConnection: close\r\n\r\n" : "\r\n\r\n");
+    memcpy(to, body, (size_t)body_length);
+    return to + body_length;
 }
 
 /* The end of the head that begins at `at`, or NULL; *last is set if it says "Connection: close". */
@@ -87,17 +98,8 @@ static bool answer(int fd, char *in, int length) {
         const char *next = walk_head(at, end, &last);
         if (next == NULL) break;
         at = next;
-        if (out_length + head_length + body_length + 32 > OUT_BYTES) return false;
-        memcpy(out + out_length, head, (size_t)head_length);
-        if (last) { /* the field goes in front of the empty line */
-            out_length += head_length - 2;
-            memcpy(out + out_length, "Connection: close\r\n\r\n", 21);
-            out_length += 21;
-        } else {
-            out_length += head_length;
-        }
-        memcpy(out + out_length, body, (size_t)body_length);
-        out_length += body_length;
+        if (out_length + HEAD_BYTES + body_length > OUT_BYTES) return false;
+        out_length = (int)(put_answer(out + out_length, last) - out);
     }
     if (out_length > 0 && send(fd, out, (size_t)out_length, MSG_NOSIGNAL) != out_length) return false;
     if (last) shutdown(fd, SHUT_WR);
@@ -152,7 +154,10 @@ int main(int argc, char **argv) {
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
-    make_head(argv);
+    snprintf(status_line, sizeof status_line, "HTTP/1.1 %s %s\r\n", argv[2], argv[3]);
+    snprintf(content_type, sizeof content_type, "Content-Type: %s\r\n", argv[4]);
+    body = argv[5];
+    body_length = (int)strlen(argv[5]);
     int listener = listen_on(atoi(argv[1])), epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = listener}, ready[EVENTS];
     epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);

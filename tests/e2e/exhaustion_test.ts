@@ -1,5 +1,6 @@
 /**
- * No descriptors left: whoever is connected is served on, nobody spins, and accepting goes on when there are some.
+ * No descriptors left: whoever is connected is served on, nobody spins, who waits is refused in the end, and accepting
+ * goes on when there are descriptors again.
  *
  * @module
  */
@@ -26,17 +27,21 @@ async function outOfDescriptors(): Promise<void> {
     const usedMs = cpuMs(server.pid) - before;
     assert.ok(usedMs < 200, `used ${usedMs} ms of CPU in a second while it cannot accept`);
     assert.equal((await clients[0]!.request(HELLO)).text, "hello\n");
+    // The last to come has no place. It is told so: the connection ends, it does not hang.
+    assert.equal((await clients.at(-1)!.untilClosed()).how, "eof");
+    assert.equal((await clients[0]!.request(HELLO)).text, "hello\n");
     for (const client of clients.splice(0, CLIENTS / 2)) client.close();
-    assert.equal((await clients.at(-1)!.request(HELLO)).text, "hello\n"); // it waited to be accepted
+    using late = await RawClient.connect({ port: server.port });
+    assert.equal((await late.request(HELLO)).text, "hello\n");
   } finally {
     for (const client of clients) client.close();
   }
-  assert.match(server.stderr, /accepting rests/);
+  assert.match(server.stderr, /accepting rests.*\n.*refusing connections: no file descriptors are left\n/);
   assert.equal((await server.stop()).code, 0, server.output);
 }
 
 Deno.test({
-  name: "out of descriptors: serves on, does not spin, accepts again",
+  name: "out of descriptors: serves on, does not spin, refuses who waits too long, accepts again",
   fn: outOfDescriptors,
   ...unless(shell),
 });

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { EAGAIN, ESTALE } from "../../shim/errno.ts";
+import { EAGAIN, EMFILE, ESTALE } from "../../shim/errno.ts";
 import {
   ENTRY_WORDS,
   EPOLLERR,
@@ -184,6 +184,8 @@ export class FakeShim {
   readonly added: { epollFd: number; fd: number; generation: number; events: number }[] = [];
   /** What `accept` gives, call by call: descriptors, or an errno; EAGAIN when it is empty. */
   readonly accepts: (number[] | number)[] = [];
+  /** What `eventfd` gives, call by call; EMFILE when it is empty. */
+  readonly eventfds: number[] = [];
   onEpollAdd: (fd: number) => number = () => 0;
   acceptCalls = 0;
 
@@ -288,6 +290,10 @@ export class FakeShim {
   epoll_watch(_: number, fd: number, events: number): number {
     this.watched.set(fd, events);
     return 0;
+  }
+
+  eventfd(): number {
+    return this.eventfds.shift() ?? EMFILE;
   }
 
   close_descriptor(fd: number): number {

@@ -148,10 +148,55 @@ for (
     fake.accepts.push([20]);
     setup.ready(4);
     assert.equal(fake.added.length, 1);
-    assert.deepEqual(logged.slice(1), ["accepting goes on after 2 rests"]);
+    assert.deepEqual(logged.slice(1), ["accepting goes on after 2 rests; 0 connections were refused"]);
     assert.equal(setup.timers.nextMs, Infinity);
   });
 }
+
+/** A listener that has no descriptor for what connects: each call is a try and the rest after it. */
+function exhausted(eventfds: number[]): Setup & { rest: (...behind: (number[] | number)[]) => void } {
+  const setup = new Setup();
+  setup.fake.eventfds.push(...eventfds);
+  setup.listener.start();
+  const rest = (...behind: (number[] | number)[]) => {
+    setup.fake.accepts.push(EMFILE, ...behind);
+    setup.ready();
+    assert.equal(setup.fake.accepts.length, 0, "what the script gives is taken");
+    setup.advance(REST_MS);
+  };
+  return Object.assign(setup, { rest });
+}
+
+Deno.test("listener: who waits for a descriptor for over a second is refused, a batch at a rest", () => {
+  const { fake, listener, logged, rest } = exhausted([90, 91, 92]);
+  for (let i = 0; i < 10; i++) rest();
+  assert.deepEqual(fake.closedDescriptors, [], "a second of patience");
+  rest([20], [20], EAGAIN);
+  assert.deepEqual(fake.closedDescriptors.splice(0), [90, 20, 20], "in the place of the reserve");
+  rest(...new Array<number[]>(16).fill([21]));
+  assert.deepEqual(fake.closedDescriptors.splice(0), [91, ...new Array<number>(16).fill(21)]);
+  assert.equal(fake.added.length, 0);
+  fake.accepts.push([30]);
+  assert.equal(logged.length, 2);
+  assert.match(logged[1]!, /refusing connections/);
+  listener.stop();
+  assert.equal(fake.added.length, 1);
+  assert.equal(logged[2], "accepting goes on after 12 rests; 18 connections were refused");
+  assert.deepEqual(fake.closedDescriptors, [92]);
+});
+
+Deno.test("listener: a reserve that somebody else took is taken back when there is one again", () => {
+  const { fake, rest } = exhausted([90]);
+  for (let i = 0; i < 10; i++) rest();
+  rest(EMFILE);
+  assert.deepEqual(fake.closedDescriptors.splice(0), [90]);
+  fake.eventfds.push(95);
+  rest(EMFILE);
+  assert.deepEqual(fake.closedDescriptors.splice(0), []);
+  fake.eventfds.push(96);
+  rest([20], EAGAIN);
+  assert.deepEqual(fake.closedDescriptors, [95, 20]);
+});
 
 Deno.test("listener: a client that is gone already stops nobody", () => {
   for (const errno of [ECONNABORTED, -71, EAGAIN, -4]) {

@@ -34,6 +34,7 @@ async function setUp({ kind, used = shim, client = {} }: SetupOptions = {}): Pro
   const log: string[] = [];
   const all: LoopClient = {
     handlersWaiting: false,
+    touch: () => 0,
     onEvent: () => {},
     onNotify: () => {},
     onTurnStart: () => {},
@@ -162,7 +163,14 @@ for (const kind of KINDS) {
   tidyTest(`loop: ${kind}: close frees the timerfd and the eventfd of the wake`, async () => {
     const epollFd = shim.epoll_create(), notifyFd = shim.eventfd();
     const before = descriptors();
-    const client = { handlersWaiting: false, onEvent() {}, onNotify() {}, onTurnStart() {}, onTurnEnd() {} };
+    const client = {
+      handlersWaiting: false,
+      touch: () => 0,
+      onEvent() {},
+      onNotify() {},
+      onTurnStart() {},
+      onTurnEnd() {},
+    };
     const loop = await Loop.open(shim, epollFd, notifyFd, client, kind);
     assert.equal(descriptors().size - before.size, kind === "aio" ? 2 : 1);
     await loop.close();
@@ -371,7 +379,14 @@ Deno.test("loop: one that cannot be opened leaves nothing open", async () => {
   const used = { ...shim, aio_setup: () => -38 } as unknown as Shim;
   const epollFd = shim.epoll_create(), notifyFd = shim.eventfd();
   const before = descriptors();
-  const client = { handlersWaiting: false, onEvent() {}, onNotify() {}, onTurnStart() {}, onTurnEnd() {} };
+  const client = {
+    handlersWaiting: false,
+    touch: () => 0,
+    onEvent() {},
+    onNotify() {},
+    onTurnStart() {},
+    onTurnEnd() {},
+  };
   await assert.rejects(Loop.open(used, epollFd, notifyFd, client, "aio"), /self-test failed/);
   const after = descriptors();
   for (const fd of [epollFd, notifyFd]) must(shim.close_descriptor(fd), "close");
