@@ -20,10 +20,22 @@
  * @module
  */
 
-export { App, type AppHooks, type RouteHandler } from "./app/app.ts";
+export {
+  App,
+  type AppHooks,
+  type ErrorHandler,
+  type RouteArguments,
+  type RouteHandler,
+  type RouteOptions,
+} from "./app/app.ts";
+export type { AnswerHeaders, AnswerView } from "./app/answer_view.ts";
 export type { Middleware, Next } from "./app/compose.ts";
+export type { MountedFetch } from "./app/mount.ts";
+export type { RouteInfo } from "./app/router.ts";
 export type { Context, HeaderOptions } from "./app/context.ts";
+export type { CookieOptions } from "./app/cookies.ts";
 export type { RequestView } from "./app/request.ts";
+export type { SchemaIssue, SchemaResult, StandardSchema } from "./app/schema.ts";
 export type { PathParamNames, PathParams, SegmentParamName } from "./app/path.ts";
 export type { FetchInfo } from "./app/fetch_adapter.ts";
 export type { FetchModule, FetchModuleInfo } from "./http/fetch_module.ts";

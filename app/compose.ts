@@ -49,34 +49,73 @@ export type Layer<State> = (c: Context<State>) => Answer | Promise<Answer>;
 /** What stands innermost. It may throw and reject. */
 export type Innermost<State> = (c: Context<State>) => Answer | Promise<Answer>;
 
+/** The user's answer to what was thrown, or null to have the usual one. It may throw and reject. */
+export type Recovery<State> = (error: unknown, c: Context<State>) => Answer | Promise<Answer> | null;
+
 /** A handler with middleware around it, the first outermost. */
-export function compose<State>(middleware: readonly Middleware<State>[], handler: Innermost<State>): Layer<State> {
-  let layer = handlerLayer(handler, middleware.length === 0);
-  for (let i = middleware.length - 1; i >= 0; i--) layer = middlewareLayer(middleware[i]!, layer, i === 0);
+export function compose<State>(
+  middleware: readonly Middleware<State>[],
+  handler: Innermost<State>,
+  recovery: Recovery<State> = () => null,
+): Layer<State> {
+  let layer = handlerLayer(handler, makeEnding(recovery, middleware.length === 0));
+  for (let i = middleware.length - 1; i >= 0; i--) {
+    layer = middlewareLayer(middleware[i]!, layer, makeEnding(recovery, i === 0));
+  }
   return layer;
 }
 
+/** How a layer ends: with an answer, or with what went wrong. */
+interface Ending<State> {
+  answer(c: Context<State>, answer: Answer): Answer;
+  failed(c: Context<State>, error: unknown): Answer | Promise<Answer>;
+}
+
 /** The outermost layer puts `c.header()`'s fields on the answer. */
-function handlerLayer<State>(handler: Innermost<State>, outermost: boolean): Layer<State> {
-  const end = (c: Context<State>, value: unknown): Answer => {
-    const answer = isAnswer(value) ? value : c.fail(noAnswerError("the handler", value));
-    return outermost ? c.finish(answer) : answer;
+function makeEnding<State>(recovery: Recovery<State>, outermost: boolean): Ending<State> {
+  const answer = (c: Context<State>, answer: Answer) => outermost ? c.finish(answer) : answer;
+  const usual = (c: Context<State>, error: unknown) => answer(c, c.errorAnswer(error));
+  const check = (c: Context<State>, value: unknown) =>
+    isAnswer(value) ? answer(c, value) : usual(c, noAnswerError("onError()", value));
+  return {
+    answer,
+    failed(c, error) {
+      c.noteError(error);
+      let own: unknown;
+      try {
+        own = recovery(c.error, c);
+      } catch (second) {
+        return usual(c, second);
+      }
+      if (own === null) return usual(c, c.error);
+      if (!isThenable(own)) return check(c, own);
+      return toPromise(own).then((late) => check(c, late), (second) => usual(c, second));
+    },
   };
+}
+
+function handlerLayer<State>(handler: Innermost<State>, ending: Ending<State>): Layer<State> {
+  const end = (c: Context<State>, value: unknown) =>
+    isAnswer(value) ? ending.answer(c, value) : ending.failed(c, noAnswerError("the handler", value));
   // Apart from what every request runs through: a function that holds closures costs memory at each call.
   const later = (c: Context<State>, value: PromiseLike<unknown>): Promise<Answer> =>
-    toPromise(value).then((settled) => end(c, settled), (error) => end(c, c.fail(error)));
+    toPromise(value).then((settled) => end(c, settled), (error) => ending.failed(c, error));
   return (c) => {
     let value: unknown;
     try {
       value = handler(c);
     } catch (error) {
-      return end(c, c.fail(error));
+      return ending.failed(c, error);
     }
     return value instanceof Reply || !isThenable(value) ? end(c, value) : later(c, value);
   };
 }
 
-function middlewareLayer<State>(middleware: Middleware<State>, inner: Layer<State>, outermost: boolean): Layer<State> {
+function middlewareLayer<State>(
+  middleware: Middleware<State>,
+  inner: Layer<State>,
+  ending: Ending<State>,
+): Layer<State> {
   return (c) => {
     let called = false;
     let closed = false;
@@ -100,25 +139,33 @@ function middlewareLayer<State>(middleware: Middleware<State>, inner: Layer<Stat
       });
     };
 
-    const end = (answer: Answer): Answer => {
+    const fail = (error: unknown) => {
       closed = true;
-      return outermost ? c.finish(answer) : answer;
+      return ending.failed(c, error);
     };
     const settle = (value: unknown): Answer | Promise<Answer> => {
-      if (value !== undefined) return end(isAnswer(value) ? value : c.fail(noAnswerError("a middleware", value)));
-      // It did not wait for next(): the answer is what comes of that, all the same.
-      if (pending !== null) return pending.then(() => settle(undefined));
-      if (isAnswer(c.res)) return end(c.res);
-      return end(c.fail(noAnswerError("a middleware that did not call next()", c.res ?? undefined)));
+      if (value === undefined) {
+        // It did not wait for next(): the answer is what comes of that, all the same.
+        if (pending !== null) return pending.then(() => settle(undefined));
+        try {
+          value = c.currentAnswer();
+        } catch (error) {
+          return fail(error);
+        }
+        if (value === null) return fail(noAnswerError("a middleware that did not call next()", undefined));
+      }
+      if (!isAnswer(value)) return fail(noAnswerError("a middleware", value));
+      closed = true;
+      return ending.answer(c, value);
     };
 
     let value: unknown;
     try {
       value = middleware(c, next);
     } catch (error) {
-      return end(c.fail(error));
+      return fail(error);
     }
-    return isThenable(value) ? toPromise(value).then(settle, (error) => end(c.fail(error))) : settle(value);
+    return isThenable(value) ? toPromise(value).then(settle, fail) : settle(value);
   };
 }
 

@@ -9,8 +9,10 @@
 
 import { errorAnswer, TEXT } from "../http/error_answer.ts";
 import { checkFieldValue } from "../http/headers.ts";
-import { type Answer, discardAnswer, Reply, type ServerRequest } from "../http/message.ts";
+import { type Answer, discardAnswer, discardContent, isAnswer, Reply, type ServerRequest } from "../http/message.ts";
 import { AddedFields } from "./answer.ts";
+import { AnswerView } from "./answer_view.ts";
+import { type CookieOptions, serializeCookie } from "./cookies.ts";
 import { RequestView } from "./request.ts";
 import { NO_PARAMS } from "./route_trie.ts";
 
@@ -46,8 +48,6 @@ export class Context<State = undefined, Params = Readonly<Record<string, string>
   readonly params: Params = NO_PARAMS as Params;
   /** What the App's `start` returned. */
   readonly state: State;
-  /** In middleware, behind `next()`: the answer so far, for reading and replacing. */
-  res: Answer | null = null;
   /** In middleware, behind `next()`: what a handler threw, whose answer is `res`; undefined if nothing was thrown. */
   error: unknown = undefined;
 
@@ -55,6 +55,8 @@ export class Context<State = undefined, Params = Readonly<Record<string, string>
   #view: RequestView | null = null;
   #added: AddedFields | null = null;
   #finished = false;
+  /** The answer so far; a view of it once somebody has looked. */
+  #answer: Answer | AnswerView | null = null;
 
   /** The context of a request. Applications get one, tests may make one. */
   constructor(request: ServerRequest, state: State) {
@@ -65,6 +67,36 @@ export class Context<State = undefined, Params = Readonly<Record<string, string>
   /** The request. */
   get req(): RequestView {
     return this.#view ??= new RequestView(this.#request);
+  }
+
+  /**
+   * In middleware, behind `next()`: the answer so far, for reading and changing: `c.res.headers.append(…)`. Another
+   * answer may be put in its place. Throws a `TypeError` while there is none.
+   */
+  get res(): AnswerView {
+    const answer = this.#answer;
+    if (answer instanceof AnswerView) return answer;
+    if (answer === null) {
+      throw new TypeError(
+        "Cannot read c.res: there is an answer behind `await next()` only, c.header() works anywhere",
+      );
+    }
+    return this.#answer = new AnswerView(answer);
+  }
+  set res(answer: Answer | AnswerView) {
+    if (!(answer instanceof AnswerView) && !isAnswer(answer)) {
+      throw new TypeError(`Cannot set c.res to a value of type ${typeof answer}: expected an answer`);
+    }
+    this.#answer = answer;
+  }
+
+  /**
+   * The answer so far, null if there is none. Throws a `TypeError` for a changed one that is no use any more.
+   *
+   * @internal
+   */
+  currentAnswer(): Answer | null {
+    return this.#answer instanceof AnswerView ? this.#answer.answer() : this.#answer;
   }
 
   /** Plain text in UTF-8. Throws a `RangeError` for a status that is not an integer from 200 to 599, as all here do. */
@@ -124,15 +156,38 @@ export class Context<State = undefined, Params = Readonly<Record<string, string>
   }
 
   /**
-   * Something failed: what to answer instead. Never throws.
+   * Has the client keep a cookie; sent with whichever answer. Throws a `TypeError` or a `RangeError` for what browsers
+   * would ignore, and when the answer is on its way already.
+   */
+  setCookie(name: string, value: string, options?: CookieOptions): void {
+    this.header("set-cookie", serializeCookie(name, value, options), { append: true });
+  }
+
+  /** Has the client forget a cookie; `path` and `domain` have to be those that it was set with. */
+  deleteCookie(name: string, options: Pick<CookieOptions, "path" | "domain" | "secure"> = {}): void {
+    this.setCookie(name, "", { ...options, maxAgeSeconds: 0 });
+  }
+
+  /**
+   * Something failed: `error` says what, and the answer so far, if there is one, will not be sent.
    *
    * @internal
    */
-  fail(error: unknown): Reply {
+  noteError(error: unknown): void {
     this.error = error === undefined ? new Error("undefined was thrown") : error;
-    if (this.res !== null) discardAnswer(this.res);
+    if (this.#answer instanceof AnswerView) discardContent(this.#answer.content);
+    else if (this.#answer !== null) discardAnswer(this.#answer);
+    this.#answer = null;
     this.#added?.dropContentFields();
-    return errorAnswer(this.error, this.#request);
+  }
+
+  /**
+   * The usual answer to an error, which is logged if it is ours. Never throws.
+   *
+   * @internal
+   */
+  errorAnswer(error: unknown): Reply {
+    return errorAnswer(error, this.#request);
   }
 
   /**
@@ -146,7 +201,8 @@ export class Context<State = undefined, Params = Readonly<Record<string, string>
     try {
       return this.#added.onto(answer);
     } catch (error) {
-      return this.#added.onto(this.fail(error));
+      this.noteError(error);
+      return this.#added.onto(this.errorAnswer(error));
     }
   }
 }

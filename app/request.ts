@@ -8,9 +8,11 @@
  * @module
  */
 
+import { parseCookies } from "./cookies.ts";
 import { HttpError } from "../http/errors.ts";
 import { requestUrl } from "../http/fetch_request.ts";
 import type { RemoteAddress, ServerRequest } from "../http/message.ts";
+import { checkBySchema, type StandardSchema } from "./schema.ts";
 
 /** A request, as `c.req`. */
 export class RequestView {
@@ -20,6 +22,7 @@ export class RequestView {
   #headers: Headers | null = null;
   #stream: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
   #raw: Request | null = null;
+  #cookies: Map<string, string> | null = null;
 
   /** A view of a received request. */
   constructor(request: ServerRequest) {
@@ -39,6 +42,11 @@ export class RequestView {
   /** The request target as it was sent: `"/users/42?q=hello"`. */
   get target(): string {
     return this.#request.target;
+  }
+
+  /** The host and port that the client asked for: `"example.com:8000"`. Empty if an HTTP/1.0 client named none. */
+  get host(): string {
+    return this.#request.authority;
   }
 
   /** The absolute URL that the client asked for. Throws an `HttpError` 400 if what it sent makes none. */
@@ -66,6 +74,16 @@ export class RequestView {
     return this.#request.header(name);
   }
 
+  /** The value of a cookie, decoded, or null. */
+  cookie(name: string): string | null {
+    return this.cookies.get(name) ?? null;
+  }
+
+  /** All cookies by name. */
+  get cookies(): ReadonlyMap<string, string> {
+    return this.#cookies ??= parseCookies(this.header("cookie"));
+  }
+
   /**
    * Aborted, with a reason, when the connection is lost before the answer was complete: the client reset it, or an
    * answer could not be sent. A client that has merely ended its half (FIN) may still read, and is still answered.
@@ -88,8 +106,15 @@ export class RequestView {
    * The body, parsed as JSON. Rejects with an `HttpError`: 400 if it is no JSON or broke off, 413 if it is longer than
    * `limits.bodyBytes` (1 MiB); and with a `TypeError` if it was read before. A handler that lets it through answers with that status.
    */
-  json(): Promise<unknown> {
-    return this.#request.body.json();
+  json(): Promise<unknown>;
+  /**
+   * The body, parsed as JSON and checked by a schema, whose type it has. Rejects as above, and with an `HttpError` 422
+   * that lists what is wrong.
+   */
+  json<Output>(schema: StandardSchema<Output>): Promise<Output>;
+  async json(schema?: StandardSchema): Promise<unknown> {
+    const value = await this.#request.body.json();
+    return schema === undefined ? value : await checkBySchema(schema, value);
   }
 
   /** The body as text (UTF-8); rejects as `json()` does. */

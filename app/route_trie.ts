@@ -1,9 +1,10 @@
 /**
  * Finds the route of a request: one trie over the segments of all paths, walked without allocating.
  *
- * At each segment text is preferred to a parameter and a parameter to a wildcard; where the preferred branch leads to
- * no route for the method, the walk comes back and takes the next one, so a route is never hidden by one that could
- * not have answered. Paths that are all text always win that order, and are looked up in a map before the walk.
+ * At each segment text is preferred to a regular expression, that to a parameter, a parameter to a rest of whole segments
+ * and that to a wildcard; regular expressions at one place are tried in the order they were added. Where the preferred branch leads to no route for the
+ * method, the walk comes back and takes the next one, so a route is never hidden by one that could not have answered.
+ * Paths that are all text always win that order, and are looked up in a map before the walk.
  *
  * A node is visited at most once per walk (the path to it fixes which segments it has seen), so the work is bounded
  * by the number of routes, whatever a client sends.
@@ -12,7 +13,8 @@
  */
 
 import { HttpError } from "../http/errors.ts";
-import { normalizeEscapes, PARAM, parsePath, type RoutePath, WILDCARD } from "./path.ts";
+import { normalizeEscapes, PARAM, parsePath, REST, type RoutePath, WILDCARD } from "./path.ts";
+import { REGEX_SEGMENT_CHARS } from "./segment_regex.ts";
 
 /** Stands for every method. */
 export const ALL = "*";
@@ -34,6 +36,8 @@ interface Route<T> {
   readonly method: string;
   readonly path: RoutePath;
   readonly value: T;
+  /** Where it was added, for the message to whoever adds it again. */
+  readonly place: string;
 }
 
 /** All routes of one shape of path, by method. */
@@ -58,11 +62,15 @@ interface Child<T> {
 class Node<T> {
   /** Children by text, in buckets by its length and last character: a map of texts would need the segment as a string. */
   readonly children: Map<number, Child<T>[]> = new Map();
+  /** In the order added. */
+  regexes: { readonly regex: RegExp; readonly node: Node<T> }[] | null = null;
   param: Node<T> | null = null;
   /** The routes whose last segment this is. */
   endpoint: Endpoint<T> | null = null;
-  /** The routes that go on from here with a wildcard. */
+  /** The routes that go on from here with a wildcard: whatever is behind the slash. */
   wildcard: Endpoint<T> | null = null;
+  /** The routes that go on from here with whole segments, or end here. */
+  rest: Endpoint<T> | null = null;
 
   /** The child whose text stands at `start` to `end` of the path, or null. */
   child(path: string, start: number, end: number): Node<T> | null {
@@ -70,6 +78,16 @@ class Node<T> {
     if (bucket === undefined) return null;
     for (const { text, node } of bucket) if (path.startsWith(text, start)) return node;
     return null;
+  }
+
+  /** The child for a regular expression, made if there is none. */
+  makeRegex(regex: RegExp): Node<T> {
+    const regexes = this.regexes ??= [];
+    const found = regexes.find((other) => other.regex.source === regex.source);
+    if (found !== undefined) return found.node;
+    const node = new Node<T>();
+    regexes.push({ regex, node });
+    return node;
   }
 
   /** The child for a text, made if there is none. */
@@ -101,20 +119,22 @@ export class RouteTrie<T> {
   readonly #bounds: number[] = [];
 
   /**
-   * Adds a route. `method` is a method or `ALL`. Throws a `TypeError` for a path that is not supported, and an `Error`
-   * if a route for this method and the same shape of path is there.
+   * Adds a route. `method` is a method or `ALL`, `place` is where it is added, as text. Throws a `TypeError` for a path
+   * that is not supported, and an `Error` that names both places if a route for this method and the same shape of path
+   * is there.
    */
-  add(method: string, path: string, value: T): void {
+  add(method: string, path: string, value: T, place: string): void {
     const parsed = parsePath(path);
     const endpoint = this.#endpoint(parsed);
     const other = endpoint.routes.get(method);
     if (other !== undefined) {
       const name = (source: string) => method === ALL ? `all(${JSON.stringify(source)})` : `${method} ${source}`;
       throw new Error(
-        `Cannot add the route ${name(path)}: it answers the same requests as ${name(other.path.source)}, added before`,
+        `Cannot add the route ${name(path)} at ${place}: ` +
+          `it answers the same requests as ${name(other.path.source)}, added at ${other.place}`,
       );
     }
-    const route: Route<T> = { method, path: parsed, value };
+    const route: Route<T> = { method, path: parsed, value, place };
     endpoint.routes.set(method, route);
     if (method === "GET") endpoint.get = route;
     this.#methods.add(method);
@@ -122,7 +142,7 @@ export class RouteTrie<T> {
 
   #endpoint({ segments, names }: RoutePath): Endpoint<T> {
     if (names.length === 0) {
-      const text = segments.map((segment) => typeof segment === "string" ? segment : `/${segment.text}`).join("");
+      const text = segments.map((segment) => `/${(segment as { text: string }).text}`).join("");
       const endpoint = this.#fixed.get(text) ?? new Endpoint<T>();
       this.#fixed.set(text, endpoint);
       return endpoint;
@@ -131,7 +151,9 @@ export class RouteTrie<T> {
     let node = this.#root;
     for (const segment of segments) {
       if (segment === WILDCARD) return node.wildcard ??= new Endpoint();
-      node = segment === PARAM ? node.param ??= new Node() : node.makeChild(segment.text);
+      if (segment === REST) return node.rest ??= new Endpoint();
+      if (segment === PARAM) node = node.param ??= new Node();
+      else node = segment instanceof RegExp ? node.makeRegex(segment) : node.makeChild(segment.text);
     }
     return node.endpoint ??= new Endpoint();
   }
@@ -166,18 +188,43 @@ export class RouteTrie<T> {
       const found = this.#go(child, method, path, slash, depth);
       if (found !== null) return found;
     }
+    if (node.regexes !== null) {
+      const found = this.#walkRegexes(node.regexes, method, path, start, slash, depth);
+      if (found !== null) return found;
+    }
     if (node.param !== null && end > start) {
       const found = this.#go(node.param, method, path, slash, depth + 1);
       if (found !== null) return this.#mark(found, depth, start, end);
     }
-    const found = node.wildcard === null ? null : node.wildcard.find(method);
+    const whole = node.rest === null || !areSegments(path, start) ? null : node.rest.find(method);
+    const found = whole ?? (node.wildcard === null ? null : node.wildcard.find(method));
     return found === null ? null : this.#mark(found, depth, start, path.length);
+  }
+
+  #walkRegexes(
+    regexes: NonNullable<Node<T>["regexes"]>,
+    method: string,
+    path: string,
+    start: number,
+    slash: number,
+    depth: number,
+  ): Route<T> | null {
+    const segment = path.slice(start, slash < 0 ? path.length : slash);
+    if (segment.length > REGEX_SEGMENT_CHARS) return null;
+    for (const { regex, node } of regexes) {
+      const found = segment !== "" && regex.test(segment) ? this.#go(node, method, path, slash, depth + 1) : null;
+      if (found !== null) return this.#mark(found, depth, start, start + segment.length);
+    }
+    return null;
   }
 
   /** On from a node whose segment ends at `slash`, or at the end of the path if that is negative. */
   #go(node: Node<T>, method: string, path: string, slash: number, depth: number): Route<T> | null {
     if (slash >= 0) return this.#walk(node, method, path, slash + 1, depth);
-    return node.endpoint === null ? null : node.endpoint.find(method);
+    const found = node.endpoint === null ? null : node.endpoint.find(method);
+    if (found !== null || node.rest === null) return found;
+    const rest = node.rest.find(method);
+    return rest === null ? null : this.#mark(rest, depth, path.length, path.length);
   }
 
   /** The route was found: notes on the way back where its parameter is. */
@@ -225,15 +272,26 @@ function addMethods<T>(methods: Set<string>, endpoint: Endpoint<T> | null | unde
   for (const method of endpoint?.routes.keys() ?? []) methods.add(method);
 }
 
+/** Whether what begins at `start` is segments that are not empty. */
+function areSegments(path: string, start: number): boolean {
+  return start < path.length && path.charCodeAt(start) !== 0x2f && !path.endsWith("/") &&
+    path.indexOf("//", start) < 0;
+}
+
 /** The walk without a method: everything that matches. */
 function collect<T>(node: Node<T>, path: string, start: number, methods: Set<string>): void {
   const slash = path.indexOf("/", start);
-  const end = slash < 0 ? path.length : slash;
-  for (const next of [node.child(path, start, end), end > start ? node.param : null]) {
+  const segment = path.slice(start, slash < 0 ? path.length : slash);
+  const matching = (node.regexes ?? []).filter(({ regex }) =>
+    segment !== "" && segment.length <= REGEX_SEGMENT_CHARS && regex.test(segment)
+  );
+  const param = segment === "" ? null : node.param;
+  for (const next of [node.child(path, start, start + segment.length), ...matching.map(({ node }) => node), param]) {
     if (next === null) continue;
-    if (slash < 0) addMethods(methods, next.endpoint);
-    else collect(next, path, slash + 1, methods);
+    if (slash >= 0) collect(next, path, slash + 1, methods);
+    else [next.endpoint, next.rest].forEach((endpoint) => addMethods(methods, endpoint));
   }
+  if (areSegments(path, start)) addMethods(methods, node.rest);
   addMethods(methods, node.wildcard);
 }
 

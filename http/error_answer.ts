@@ -28,17 +28,77 @@ export function errorAnswer(error: unknown, request: ServerRequest): Reply {
   const known = error instanceof HttpError ? error : request.body.error;
   if (known !== null) {
     if (known.status >= 500) logError(error, request);
-    return statusAnswer(known.status, known.expose ? known.message : "");
+    return statusAnswer(known.status, known.expose ? known.message : "", acceptOf(request), known.fields);
   }
   if (!isAbort(error, request.signal)) logError(error, request);
-  return statusAnswer(500);
+  return statusAnswer(500, "", acceptOf(request));
 }
 
-/** `404 Not Found` and, behind a colon, what else there is to say, as plain text. */
-export function statusAnswer(status: number, message = ""): Reply {
+function acceptOf(request: ServerRequest): string | null {
+  try {
+    return request.header("accept");
+  } catch {
+    return null; // answered before: what is made here is thrown away
+  }
+}
+
+/**
+ * What a status says, and what else there is to say: as text (`404 Not Found: no such note`), as JSON, or as a problem
+ * (RFC 9457), whichever the client's Accept field prefers; text if it has no preference.
+ */
+export function statusAnswer(
+  status: number,
+  message = "",
+  accept: string | null = null,
+  fields: readonly string[] = [],
+): Reply {
+  const title = reasonPhrase(status);
   // An HttpError without a message of its own has this one.
-  const detail = message === "" || message === `HTTP ${status}` ? "" : `: ${message}`;
-  return new Reply(`${`${status} ${reasonPhrase(status)}`.trimEnd()}${detail}\n`, status, TEXT);
+  const detail = message === "" || message === `HTTP ${status}` ? undefined : message;
+  const type = preferredType(accept);
+  const own = fields.length === 0 ? null : [...fields];
+  if (type === TEXT) {
+    return new Reply(
+      `${`${status} ${title}`.trimEnd()}${detail === undefined ? "" : `: ${detail}`}\n`,
+      status,
+      TEXT,
+      own,
+    );
+  }
+  const value = type === PROBLEM
+    ? { type: "about:blank", title, status, detail }
+    : { error: { status, message: detail ?? title } };
+  return new Reply(JSON.stringify(value), status, type, own);
+}
+
+const JSON_TYPE = "application/json";
+const PROBLEM = "application/problem+json";
+
+/** The best of the three forms of an error for an Accept field (RFC 9110 section 12.5.1). */
+function preferredType(accept: string | null): string {
+  if (accept === null) return TEXT;
+  let best = TEXT, bestQuality = quality(accept, "text/plain");
+  for (const type of [JSON_TYPE, PROBLEM]) {
+    const one = quality(accept, type);
+    if (one > bestQuality) [best, bestQuality] = [type, one];
+  }
+  return best;
+}
+
+/** What a client gives a media type, 0 to 1. An exact name counts a little more than a range that has it. */
+function quality(accept: string, type: string): number {
+  const ranges = ["*/*", `${type.split("/")[0]}/*`, type];
+  let specificity = -1, found = 0;
+  for (const part of accept.toLowerCase().split(",")) {
+    const [range, ...parameters] = part.split(";").map((text) => text.trim());
+    const level = ranges.indexOf(range!);
+    if (level <= specificity) continue;
+    specificity = level;
+    const q = parameters.find((text) => text.startsWith("q="));
+    const value = q === undefined ? 1 : Number(q.slice(2));
+    found = Number.isNaN(value) ? 1 : value;
+  }
+  return found === 0 ? 0 : found + specificity * 1e-6;
 }
 
 /** Whether the error only says that the client is gone. */

@@ -7,6 +7,8 @@
  * @module
  */
 
+import { checkFields } from "./headers.ts";
+
 /** One row: what is counted and logged, what goes on the wire, and how far it reaches. */
 export interface PeerError {
   /** Short and stable: a counter and a log word. */
@@ -91,6 +93,8 @@ export interface HttpErrorOptions {
   cause?: unknown;
   /** Whether the client may read the message. Default: statuses below 500. */
   expose?: boolean;
+  /** Further header fields of the answer: `{ "retry-after": "30" }`. */
+  headers?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -110,8 +114,13 @@ export class HttpError extends Error {
   readonly status: number;
   /** Whether the client may read the message. */
   readonly expose: boolean;
+  /** Further header fields of the answer, names and values in turn. */
+  readonly fields: readonly string[];
 
-  /** Throws a `RangeError` unless `status` is an integer from 400 to 599. */
+  /**
+   * Throws a `RangeError` unless `status` is an integer from 400 to 599, and a `TypeError` for a header that cannot be
+   * sent.
+   */
   constructor(status: number, message?: string, options: HttpErrorOptions = {}) {
     super(message ?? `HTTP ${status}`, options.cause === undefined ? undefined : { cause: options.cause });
     if (!Number.isInteger(status) || status < 400 || status > 599) {
@@ -119,6 +128,7 @@ export class HttpError extends Error {
     }
     this.status = status;
     this.expose = options.expose ?? status < 500;
+    this.fields = checkFields(Object.entries(options.headers ?? {}).flat());
   }
 }
 

@@ -63,7 +63,11 @@ export function isAnswer(value: unknown): value is Answer {
 
 /** An answer will not be sent: ends its stream, unless somebody else reads that. Never throws. */
 export function discardAnswer(answer: Answer): void {
-  const content = answer instanceof Reply ? answer.content : answer.body;
+  discardContent(answer instanceof Reply ? answer.content : answer.body);
+}
+
+/** Content will not be sent: ends it if it is a stream that nobody else reads. Never throws. */
+export function discardContent(content: Content): void {
   if (isStream(content) && !content.locked) content.cancel().catch(() => {});
 }
 

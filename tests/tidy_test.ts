@@ -14,11 +14,12 @@ const ROOT = `${import.meta.dirname!}/../`;
 const TOP_LEVEL: readonly string[] = [
   ...[".ci", ".clang-format", ".editorconfig", ".gitignore"],
   ...["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"],
-  ...["app", "deno.json", "docs", "examples", "http", "mod.ts", "scripts", "shim", "tests", "workers"],
+  ...["app", "deno.json", "deno.lock", "docs", "examples", "http", "mod.ts", "scripts", "shim", "tests", "workers"],
 ];
 
 /** Files that have no test of the same name, and why. */
 const UNMIRRORED: Readonly<Record<string, string>> = {
+  "app/middleware/mod.ts": "names of what has tests",
   "http/application.ts": "tests/http/fetch_module_test.ts asks it about every kind of module",
   "http/h1/host.ts": "an interface and a pool, which every test of http/h1/conn.ts works with",
   "workers/messages.ts": "types of messages",
@@ -91,7 +92,7 @@ Deno.test("tidy: every source file has its test, in the same place under tests/"
 });
 
 Deno.test("tidy: every source file is used by somebody", () => {
-  const scripts = [...read("deno.json").matchAll(/\b(?:scripts\/)?\w+\.ts\b/g)].map(([path]) => path);
+  const scripts = [...read("deno.json").matchAll(/\b[\w/]+\.ts\b/g)].map(([path]) => path);
   const reached = new Set([...scripts, ...files.filter((path) => path.endsWith("_test.ts"))]);
   for (const path of reached) { // a set goes on with what is added meanwhile
     if (files.includes(path)) { for (const next of named(path)) reached.add(next); }

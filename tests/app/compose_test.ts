@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../../http/errors.ts";
 import { Reply } from "../../http/message.ts";
-import { compose, type Middleware } from "../../app/compose.ts";
+import { compose, type Middleware, type Recovery } from "../../app/compose.ts";
 import { Context } from "../../app/context.ts";
 import { asReply, fakeRequest, logOf, statusAndText } from "../support/fakes.ts";
 
@@ -51,11 +51,11 @@ Deno.test("a middleware that returns an answer without next() keeps the rest fro
 Deno.test("a middleware may return, or set as c.res, an answer in place of the inner one", async () => {
   const returns: Middleware = async (c, next) => {
     await next();
-    return c.text(`<${asReply(c.res).content}>`);
+    return c.text(`<${c.res.content}>`);
   };
   const sets: Middleware = async (c, next) => {
     await next();
-    c.res = c.text(`[${asReply(c.res).content}]`);
+    c.res = c.text(`[${c.res.content}]`);
   };
   const run = compose([returns, sets, returns], (c) => c.text("x"));
   assert.deepEqual(await statusAndText(run(context())), [200, "<[<x>]>"]);
@@ -84,7 +84,7 @@ Deno.test("next() never rejects or throws for the rest: the error is c.error, it
     let seen: unknown;
     const run = compose([async (c, next) => {
       await next();
-      seen = [c.error, asReply(c.res).status];
+      seen = [c.error, c.res.status];
       c.header("x-seen", "yes");
     }], thrower);
     const reply = asReply(await run(context()));
@@ -108,7 +108,7 @@ Deno.test("an error in a middleware becomes an answer for those outside of it", 
   const entries = await logOf(async () => {
     const run = compose([async (c, next) => {
       await next();
-      c.header("x-status", String(asReply(c.res).status));
+      c.header("x-status", String(c.res.status));
     }, async (_c, next) => {
       await next();
       throw new Error("behind");
@@ -171,7 +171,7 @@ Deno.test("an inner answer that comes too late is dropped and its stream ended",
   await tick();
   await tick();
   assert.equal(cancelled, true);
-  assert.equal(c.res, null);
+  assert.throws(() => c.res, /Cannot read c\.res/);
 });
 
 Deno.test("an answer whose middleware fails is dropped and its stream ended", async () => {
@@ -221,7 +221,7 @@ Deno.test("a middleware that does nothing, or returns no answer, is a 500", asyn
     [() => {}, /a middleware that did not call next\(\) returned undefined/],
     [async () => {}, /a middleware that did not call next\(\) returned undefined/],
     [((_c: C, next: () => unknown) => (next(), 42)) as unknown as Middleware, /a middleware returned a number/],
-    [(c) => void (c.res = "x" as unknown as Reply), /returned a string/],
+    [(c) => void (c.res = "x" as unknown as Reply), /Cannot set c\.res to a value of type string/],
   ];
   for (const [middleware, message] of cases) {
     const entries = await logOf(async () => {
@@ -256,4 +256,33 @@ Deno.test("throwing undefined is an error all the same", async () => {
   });
   assert(c.error instanceof Error);
   assert.equal(entries.length, 1);
+});
+
+Deno.test("onError answers for what was thrown, may be slow, and may itself fail", async () => {
+  const boom = new HttpError(418, "boom");
+  const thrower = () => {
+    throw boom;
+  };
+  const seen: unknown[] = [];
+  const outer: Middleware = async (c, next) => {
+    await next();
+    seen.push(c.error, c.res.status);
+  };
+  const cases: [Recovery<undefined>, number][] = [
+    [(error, c) => c.text(`${error === boom}`, 499), 499],
+    [(_error, c) => Promise.resolve(c.text("late", 498)), 498],
+    [() => null, 418],
+  ];
+  for (const [recovery, status] of cases) {
+    assert.equal(asReply(await compose([outer], thrower, recovery)(context())).status, status);
+    assert.deepEqual(seen.splice(0), [boom, status]);
+  }
+  for (const bad of [thrower, () => Promise.reject(new Error("x")), () => "text" as unknown as Reply]) {
+    const entries = await logOf(async () => {
+      const reply = asReply(await compose([outer], () => Promise.reject(new Error("first")), bad)(context()));
+      assert.equal(reply.status, bad === thrower ? 418 : 500);
+    });
+    assert.equal(entries.length, bad === thrower ? 0 : 1);
+    seen.length = 0;
+  }
 });

@@ -85,7 +85,7 @@ Deno.test("fail() keeps fields but not those of the content that failed", async 
   c.header("content-type", "image/png");
   c.header("access-control-allow-origin", "*");
   await logOf(() => {
-    const sent = asReply(c.finish(c.fail(new Error("x"))));
+    const sent = asReply(c.finish((c.noteError(new Error("x")), c.errorAnswer(c.error))));
     assert.deepEqual(sent.fields, ["access-control-allow-origin", "*"]);
     assert.equal(sent.contentType, "text/plain;charset=UTF-8");
   });

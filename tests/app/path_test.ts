@@ -9,6 +9,14 @@ Deno.test("parsePath understands text, parameters and a last wildcard", () => {
   assert.deepEqual(parsePath("/a.b~c-d_e@f!$&',;=").segments, [{ text: "a.b~c-d_e@f!$&',;=" }]);
 });
 
+Deno.test("parsePath understands regular expressions and named rests", () => {
+  const { segments, names } = parsePath("/v/:id(\\d{1,3})/:path*");
+  assert.deepEqual(names, ["id", "path"]);
+  assert.deepEqual([segments[0], segments[2]], [{ text: "v" }, ":*"]);
+  const regex = segments[1] as RegExp;
+  assert.deepEqual(["1", "123", "1234", "x1", ""].map((text) => regex.test(text)), [true, true, false, false, false]);
+});
+
 Deno.test("parsePath brings text into normal form", () => {
   const text = (path: string) =>
     parsePath(path).segments.map((segment) => (segment as { text: string }).text).join("/");
@@ -32,15 +40,16 @@ Deno.test("parsePath refuses what is not supported, and says what is", () => {
   const refused = [
     ...["", "users", "*", ":id", "http://a/"],
     ...["/users/:", "/:1", "/:a-b", "/:a.json", "/a:b", "/:a:b"],
-    ...["/:id(\\d+)", "/{a}", "/a?", "/:a?", "/a+", "/:a+", "/:a*", "/a\\b", "/a#b"],
-    ...["/*/a", "/**", "/a*", "/*a", "/:a/:a", "/:a/b/:a"],
+    ...["/{a}", "/a?", "/:a?", "/a+", "/:a+", "/a\\b", "/a#b", "/(\\d+)", "/a(b)"],
+    ...["/:id()", "/:id(", "/:id(a", "/:id(a)b", "/:id((a))", "/:id(a+)*", "/:id([)", "/:id(a)?", "/:id(é)"],
+    ...["/*/a", "/**", "/a*", "/*a", "/:a/:a", "/:a/b/:a", "/:a*/b", "/:a*/:b*", "/:a(x)/:a"],
     ...["/%", "/%4", "/%zz", "/\ud800"],
   ];
   for (const path of refused) {
     assert.throws(() => parsePath(path), (error: unknown) => {
       assert(error instanceof TypeError, path);
       assert(error.message.startsWith(`Cannot route ${JSON.stringify(path)}: `), error.message);
-      assert.match(error.message, /"\/users\/:id" or "\/files\/\*"$/);
+      assert.match(error.message, /like "\/users\/:id" or "\/files\/\*"$/);
       return true;
     });
   }
@@ -52,8 +61,9 @@ Deno.test("PathParams are the names in the path", () => {
   const checks: [
     Equal<PathParams<"/users/:id">, { readonly id: string }>,
     Equal<PathParams<"/:a/b/:c/*">, { readonly a: string; readonly c: string; readonly "*": string }>,
+    Equal<PathParams<"/:id(\\d+)/:rest*">, { readonly id: string; readonly rest: string }>,
     Equal<keyof PathParams<"/users">, never>,
     Equal<PathParams<string>, Readonly<Record<string, string>>>,
-  ] = [true, true, true, true];
+  ] = [true, true, true, true, true];
   assert(checks.every(Boolean));
 });

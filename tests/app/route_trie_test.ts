@@ -7,7 +7,7 @@ function trieOf(...routes: string[]): RouteTrie<string> {
   const trie = new RouteTrie<string>();
   for (const route of routes) {
     const [method, path] = route.split(" ") as [string, string];
-    trie.add(method, path, route);
+    trie.add(method, path, route, "here");
   }
   return trie;
 }
@@ -109,7 +109,7 @@ Deno.test("routes that answer the same requests are refused, and both are named"
 
 Deno.test("a refused route leaves the others as they were", () => {
   const trie = trieOf("GET /u/:id");
-  assert.throws(() => trie.add("GET", "/u/:name", "second"));
+  assert.throws(() => trie.add("GET", "/u/:name", "second", "here"));
   assert.deepEqual(find(trie, "GET", "/u/1"), ["GET /u/:id", { id: "1" }]);
 });
 
@@ -196,7 +196,7 @@ Deno.test("find() and allowed() agree with trying every route, for random routes
       if (below(4) === 0) segments.push("*");
       const route = { method: pick(METHODS), path: `/${segments.join("/")}` };
       const shape = `${route.method} ${route.path.replace(/:\w+/g, ":")}`;
-      const add = () => trie.add(route.method, route.path, `${route.method} ${route.path}`);
+      const add = () => trie.add(route.method, route.path, `${route.method} ${route.path}`, "here");
       if (shapes.has(shape)) {
         assert.throws(add);
         continue;

@@ -109,3 +109,49 @@ Deno.test("statusAnswer() is the status line as a sentence", () => {
   assert.equal(statusAnswer(404).content, "404 Not Found\n");
   assert.equal(statusAnswer(400, "Because").content, "400 Bad Request: Because\n");
 });
+
+Deno.test("an error is text, JSON or a problem, whichever the client prefers", () => {
+  const TEXT = "text/plain;charset=UTF-8", JSON_TYPE = "application/json", PROBLEM = "application/problem+json";
+  const cases: [string | null, string][] = [
+    [null, TEXT],
+    ["", TEXT],
+    ["*/*", TEXT],
+    ["text/html, */*;q=0.8", TEXT],
+    ["application/json", JSON_TYPE],
+    ["application/json, */*", JSON_TYPE],
+    ["APPLICATION/JSON;charset=utf-8", JSON_TYPE],
+    ["application/*", JSON_TYPE],
+    ["application/problem+json", PROBLEM],
+    ["application/problem+json, application/json", JSON_TYPE],
+    ["application/problem+json, application/json;q=0.9", PROBLEM],
+    ["application/json;q=0.5, text/plain", TEXT],
+    ["application/json;q=0", TEXT],
+    ["text/plain;q=0.2, application/json;q=0.5", JSON_TYPE],
+    ["application/json;q=x", JSON_TYPE],
+  ];
+  for (const [accept, type] of cases) {
+    assert.equal(statusAnswer(404, "no such note", accept).contentType, type, `Accept: ${accept}`);
+  }
+  assert.deepEqual(JSON.parse(statusAnswer(404, "gone", JSON_TYPE).content as string), {
+    error: { status: 404, message: "gone" },
+  });
+  assert.deepEqual(JSON.parse(statusAnswer(404, "gone", PROBLEM).content as string), {
+    type: "about:blank",
+    title: "Not Found",
+    status: 404,
+    detail: "gone",
+  });
+  assert.deepEqual(JSON.parse(statusAnswer(500, "", JSON_TYPE).content as string), {
+    error: { status: 500, message: "Internal Server Error" },
+  });
+});
+
+Deno.test("an HttpError brings its header fields along", () => {
+  const error = new HttpError(503, "busy", { headers: { "retry-after": "30", "x-a": "b" } });
+  assert.deepEqual(errorAnswer(new HttpError(404, "x", { headers: { "x-a": "b" } }), fakeRequest("/")).fields, [
+    "x-a",
+    "b",
+  ]);
+  assert.deepEqual(error.fields, ["retry-after", "30", "x-a", "b"]);
+  assert.throws(() => new HttpError(400, "x", { headers: { "x-a": "b\r\nc: d" } }), TypeError);
+});
