@@ -1,6 +1,6 @@
 // A body checked by a schema: typed for the handler, 422 with the list of what is wrong for the client.
 import { App, HttpError } from "@sluice/http";
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 
 const Note = z.object({ title: z.string().min(1).max(80), tags: z.array(z.string()).default([]) });
 type Note = z.infer<typeof Note>;

@@ -19,14 +19,18 @@ export interface Measured {
   readonly isStolen: boolean;
 }
 
+/** The lower quartile, the median and the upper quartile. */
+export type Spread = readonly [low: number, median: number, high: number];
+
 /** What a row says of one server: medians over its rounds. */
 export interface Line {
   readonly server: string;
   readonly cpuUs: number;
   /** The quartiles of `cpuUs`. */
   readonly cpuUsQuartiles: readonly [number, number];
-  readonly toFloor: number | null;
-  readonly toDeno: number | null;
+  /** Of each round, what it is of the floor's and of `Deno.serve`'s round in the same pass: quartiles and median. */
+  readonly toFloor: Spread | null;
+  readonly toDeno: Spread | null;
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -59,8 +63,14 @@ export function summarize(
 ): Omit<Result, "row"> {
   const kept = rounds.filter(({ isStolen }) => !isStolen);
   const servers = [...new Set(rounds.map(({ server }) => server))];
-  const cpuOf = (server: string) => median(kept.filter((round) => round.server === server).map(({ cpuUs }) => cpuUs));
-  const ratio = (server: string, to: string) => servers.includes(to) ? cpuOf(server) / cpuOf(to) : null;
+  const ratio = (server: string, to: string): Spread | null => {
+    // Rounds of one pass follow one another: what the machine does meanwhile, it does to both.
+    const [own, other] = [server, to].map((name) => rounds.filter((round) => round.server === name));
+    if (other!.length === 0) return null;
+    const pairs = own!.map((round, pass) => [round, other![pass]!] as const);
+    const ratios = pairs.filter(([a, b]) => !a.isStolen && !b.isStolen).map(([a, b]) => a.cpuUs / b.cpuUs);
+    return [quantile(ratios, 0.25), median(ratios), quantile(ratios, 0.75)];
+  };
   const lines = servers.map((server): Line => {
     const own = kept.filter((round) => round.server === server);
     const of = (key: "perSecond" | "p50Ms" | "p99Ms" | "residentMiB") => median(own.map((round) => round[key]));
@@ -101,14 +111,18 @@ export function toMarkdown(results: readonly Result[], { machine, versions, comm
   const head = `# Benchmarks
 
 CPU time of the server for each request, and what that is of the C floor (\`tests/bench/floor.c\`: recv, walk the head,
-format a head, one send, nothing else) and of \`Deno.serve\`, in the same run. Medians over all rounds, quartiles in
-brackets; server and client each on a processor of their own. Ratios travel to another machine, the rest does not.
+format a head, one send, nothing else) and of \`Deno.serve\`, in the same run: each round is compared with theirs of the
+same pass. Medians over all rounds, quartiles in brackets; server and client each on a processor of their own. Ratios travel to another machine, the rest does not.
 
 ${machine}; ${versions}; \`${command}\`.
 `;
   const tables = results.map(({ row, lines, leftOut }) => {
     const body = lines.map((line) => {
-      const times = (value: number | null) => value === null ? "" : value.toFixed(2);
+      const times = (spread: Spread | null) => {
+        if (spread === null) return "";
+        const [low, middle, high] = spread.map((value) => value.toFixed(2));
+        return low === high ? middle! : `${middle} (${low}–${high})`;
+      };
       const [low, high] = line.cpuUsQuartiles;
       return `| ${line.server} | ${line.cpuUs.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)}) | ${
         times(line.toFloor)

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import * as v from "valibot";
-import { z } from "zod";
+import * as v from "npm:valibot@1.5.0";
+import { z } from "npm:zod@4.6.7";
 import { App } from "../../app/app.ts";
 import { checkBySchema, type StandardSchema } from "../../app/schema.ts";
 

@@ -43,6 +43,7 @@ Deno.test("all checks pass, then each finds its fault", async () => {
   await sandbox.shareCompiler();
   sandbox.write("mod.ts", MODULE);
   for (const layer of ["app", "http", "workers"]) sandbox.write(`${layer}/empty.ts`, "export {};\n");
+  sandbox.write("app/middleware/mod.ts", "/**\n * Nothing.\n *\n * @module\n */\n\nexport {};\n");
   sandbox.write("README.md", "# A server\n\n```ts\nconsole.assert(true);\n```\n");
   const programs = (code: number) => {
     for (const name of ["fuzz", "bench"]) sandbox.write(`scripts/${name}.ts`, `Deno.exit(${code});\n`);

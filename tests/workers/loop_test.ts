@@ -27,21 +27,22 @@ interface SetupOptions {
   readonly client?: Partial<LoopClient>;
 }
 
+/** A client that nothing concerns. */
+const NOBODY: LoopClient = {
+  handlersWaiting: false,
+  touch: () => 0,
+  onEvent: () => {},
+  onNotify: () => {},
+  onTurnStart: () => {},
+  onTurnEnd: () => {},
+};
+
 async function setUp({ kind, used = shim, client = {} }: SetupOptions = {}): Promise<Setup> {
   const epollFd = must(shim.epoll_create(), "make an epoll instance");
   const notifyFd = must(shim.eventfd(), "make an eventfd");
   const fds = [epollFd, notifyFd];
   const log: string[] = [];
-  const all: LoopClient = {
-    handlersWaiting: false,
-    touch: () => 0,
-    onEvent: () => {},
-    onNotify: () => {},
-    onTurnStart: () => {},
-    onTurnEnd: () => {},
-    ...client,
-  };
-  const loop = await Loop.open(used, epollFd, notifyFd, all, kind);
+  const loop = await Loop.open(used, epollFd, notifyFd, { ...NOBODY, ...client }, kind);
   return {
     loop,
     log,
@@ -163,15 +164,7 @@ for (const kind of KINDS) {
   tidyTest(`loop: ${kind}: close frees the timerfd and the eventfd of the wake`, async () => {
     const epollFd = shim.epoll_create(), notifyFd = shim.eventfd();
     const before = descriptors();
-    const client = {
-      handlersWaiting: false,
-      touch: () => 0,
-      onEvent() {},
-      onNotify() {},
-      onTurnStart() {},
-      onTurnEnd() {},
-    };
-    const loop = await Loop.open(shim, epollFd, notifyFd, client, kind);
+    const loop = await Loop.open(shim, epollFd, notifyFd, NOBODY, kind);
     assert.equal(descriptors().size - before.size, kind === "aio" ? 2 : 1);
     await loop.close();
     await loop.close();
@@ -379,15 +372,7 @@ Deno.test("loop: one that cannot be opened leaves nothing open", async () => {
   const used = { ...shim, aio_setup: () => -38 } as unknown as Shim;
   const epollFd = shim.epoll_create(), notifyFd = shim.eventfd();
   const before = descriptors();
-  const client = {
-    handlersWaiting: false,
-    touch: () => 0,
-    onEvent() {},
-    onNotify() {},
-    onTurnStart() {},
-    onTurnEnd() {},
-  };
-  await assert.rejects(Loop.open(used, epollFd, notifyFd, client, "aio"), /self-test failed/);
+  await assert.rejects(Loop.open(used, epollFd, notifyFd, NOBODY, "aio"), /self-test failed/);
   const after = descriptors();
   for (const fd of [epollFd, notifyFd]) must(shim.close_descriptor(fd), "close");
   assert.deepEqual(after, before);
