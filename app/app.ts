@@ -87,6 +87,8 @@ export class App<State = undefined, Base extends string = ""> implements Applica
   #notFound: Innermost<State> | null = null;
   /** Where it was mounted: what is added behind that would be left out. */
   #mountedAt: string | null = null;
+  /** Whether it has fetch handlers under paths, which know how much of a path is theirs. */
+  #hasMounted = false;
   #state: State = undefined as State;
   #ready: Promise<void> | null = null;
 
@@ -247,6 +249,11 @@ export class App<State = undefined, Base extends string = ""> implements Applica
     if (other.#hooks.start !== undefined || other.#hooks.stop !== undefined) {
       throw new TypeError(`Cannot mount a group with start or stop at ${path}: declare them on the App that is served`);
     }
+    if (other.#hasMounted) {
+      throw new TypeError(
+        `Cannot mount a group at ${path} in which fetch handlers are mounted: mount them on this App`,
+      );
+    }
     this.#mayAdd("a group");
     other.#mountedAt = place;
     this.#router.mount(path, other.#router.entries, options.host ?? null);
@@ -255,12 +262,14 @@ export class App<State = undefined, Base extends string = ""> implements Applica
 
   /**
    * Hands everything under a path to a fetch handler, such as that of a Hono application: `app.mount("/old", hono.fetch)`.
-   * The handler sees the path behind that.
+   * The handler sees the path behind that. Not for groups: a group with such handlers cannot be mounted.
    */
   mount(path: string, fetch: MountedFetch): this {
     const handler = mountFetch(path, fetch);
-    this.#add([ALL], path, [handler], this.mount);
-    return this.#add([ALL], path === "/" ? "/*" : `${path}/*`, [handler], this.mount);
+    this.#hasMounted = true;
+    const bare = path.replace(/\/+$/, "");
+    this.#add([ALL], bare === "" ? "/" : bare, [handler], this.mount);
+    return this.#add([ALL], `${bare}/*`, [handler], this.mount);
   }
 
   #mayAdd(what: string): void {

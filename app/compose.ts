@@ -76,7 +76,7 @@ function makeEnding<State>(recovery: Recovery<State>, outermost: boolean): Endin
   const answer = (c: Context<State>, answer: Answer) => outermost ? c.finish(answer) : answer;
   const usual = (c: Context<State>, error: unknown) => answer(c, c.errorAnswer(error));
   const check = (c: Context<State>, value: unknown) =>
-    isAnswer(value) ? answer(c, value) : usual(c, noAnswerError("onError()", value));
+    isSurely(value) ? answer(c, value) : usual(c, noAnswerError("onError()", value));
   return {
     answer,
     failed(c, error) {
@@ -96,18 +96,21 @@ function makeEnding<State>(recovery: Recovery<State>, outermost: boolean): Endin
 
 function handlerLayer<State>(handler: Innermost<State>, ending: Ending<State>): Layer<State> {
   const end = (c: Context<State>, value: unknown) =>
-    isAnswer(value) ? ending.answer(c, value) : ending.failed(c, noAnswerError("the handler", value));
+    isSurely(value) ? ending.answer(c, value) : ending.failed(c, noAnswerError("the handler", value));
   // Apart from what every request runs through: a function that holds closures costs memory at each call.
   const later = (c: Context<State>, value: PromiseLike<unknown>): Promise<Answer> =>
     toPromise(value).then((settled) => end(c, settled), (error) => ending.failed(c, error));
+  const other = (c: Context<State>, value: unknown) => isThenable(value) ? later(c, value) : end(c, value);
   return (c) => {
     let value: unknown;
+    let isReply: boolean;
     try {
       value = handler(c);
+      isReply = value instanceof Reply;
     } catch (error) {
       return ending.failed(c, error);
     }
-    return value instanceof Reply || !isThenable(value) ? end(c, value) : later(c, value);
+    return isReply ? ending.answer(c, value as Reply) : other(c, value);
   };
 }
 
@@ -154,7 +157,7 @@ function middlewareLayer<State>(
         }
         if (value === null) return fail(noAnswerError("a middleware that did not call next()", undefined));
       }
-      if (!isAnswer(value)) return fail(noAnswerError("a middleware", value));
+      if (!isSurely(value)) return fail(noAnswerError("a middleware", value));
       closed = true;
       return ending.answer(c, value);
     };
@@ -169,7 +172,24 @@ function middlewareLayer<State>(
   };
 }
 
+/** Whether it is an answer; what throws when it is looked at is none. */
+function isSurely(value: unknown): value is Answer {
+  try {
+    return isAnswer(value);
+  } catch {
+    return false;
+  }
+}
+
 function isThenable(value: unknown): value is PromiseLike<unknown> {
+  try {
+    return hasThen(value);
+  } catch {
+    return false; // it has a getter that throws: it is no answer either
+  }
+}
+
+function hasThen(value: unknown): value is PromiseLike<unknown> {
   return value instanceof Promise ||
     (typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function");
 }

@@ -48,7 +48,11 @@ export function constantHandler<State>(response: Response): Innermost<State> {
 function choose<State>({ status, contentType, variants, codings }: Constant, c: Context<State>): Answer {
   const coding = codings.length === 0 ? "identity" : preferredCoding(c.req.header("accept-encoding"), codings);
   const { bytes, etag, fields } = variants.get(coding)!;
-  if (etag !== null && namesTag(c.req.header("if-none-match"), etag)) return new Reply(null, 304, null, fields);
+  const { method } = c.req;
+  const mayBeKnown = status === 200 && (method === "GET" || method === "HEAD");
+  if (mayBeKnown && etag !== null && namesTag(c.req.header("if-none-match"), etag)) {
+    return new Reply(null, 304, null, fields);
+  }
   return new Reply(bytes, status, contentType, fields);
 }
 

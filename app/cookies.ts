@@ -41,12 +41,17 @@ export function parseCookies(header: string | null): Map<string, string> {
   const cookies = new Map<string, string>();
   for (const pair of (header ?? "").split(";")) {
     const equals = pair.indexOf("=");
-    const name = pair.slice(0, Math.max(0, equals)).trim();
+    const name = trim(pair.slice(0, Math.max(0, equals)));
     if (name === "" || cookies.has(name)) continue;
-    const value = pair.slice(equals + 1).trim();
+    const value = trim(pair.slice(equals + 1));
     cookies.set(name, decode(/^".*"$/.test(value) ? value.slice(1, -1) : value));
   }
   return cookies;
+}
+
+/** Of white space only what HTTP calls so: a name with a no-break space in front is another name. */
+function trim(text: string): string {
+  return text.replace(/^[ \t]+|[ \t]+$/g, "");
 }
 
 function decode(text: string): string {

@@ -9,6 +9,7 @@
  */
 
 import { normalizeEscapes, PARAM, parsePath, REST, type Segment, WILDCARD } from "./path.ts";
+import { REGEX_SEGMENT_CHARS } from "./segment_regex.ts";
 
 /** Whether what is under a prefix includes the requests of a route. */
 export const NEVER = 0, SOMETIMES = 1, ALWAYS = 2;
@@ -20,12 +21,12 @@ export type Prefix = readonly Segment[];
 export const EVERYWHERE: Prefix = [];
 
 /**
- * Understands a prefix: a route's path without a wildcard, or with `/*` at its end, which says the same. Throws a
+ * Understands a prefix: a route's path without a wildcard, or with `/` or `/*` at its end, which say the same. Throws a
  * `TypeError` for any other.
  */
 export function parsePrefix(source: string): Prefix {
-  const bare = source.endsWith("/*") ? source.slice(0, -2) : source;
-  if (bare === "" || bare === "/") return EVERYWHERE;
+  const bare = source.replace(/\/+\*?$/, "");
+  if (bare === "" && source !== "") return EVERYWHERE;
   const { segments } = parsePath(bare);
   if (segments.at(-1) === WILDCARD || segments.at(-1) === REST) {
     throw new TypeError(`Cannot use ${JSON.stringify(source)} as a prefix: expected a path like "/api" or "/api/*"`);
@@ -57,7 +58,8 @@ function segmentCoverage(wanted: Segment, given: Segment): number {
 /** Whether a segment of a request, in normal form, is what a segment of a prefix or route asks for. */
 function fits(wanted: Segment, text: string): boolean {
   if (wanted === PARAM) return text !== "";
-  if (wanted instanceof RegExp) return wanted.test(text);
+  // What is too long for an expression may be anything: then the middleware runs, which is the safe side.
+  if (wanted instanceof RegExp) return text.length > REGEX_SEGMENT_CHARS || wanted.test(text);
   return typeof wanted === "object" && wanted.text === text;
 }
 

@@ -90,9 +90,11 @@ export class Router<State> {
     const { segments } = parsePath(entry.path);
     const own = this.#scopes.filter(({ prefix }) => coverage(prefix, segments) !== NEVER);
     const whole = { ...entry, scopes: [...own, ...entry.scopes] };
-    const around = whole.scopes.map(({ prefix, middleware }) =>
-      coverage(prefix, segments) === ALWAYS ? middleware : onlyUnder(prefix, middleware)
-    );
+    const around = whole.scopes.map(({ prefix, middleware }) => {
+      const covered = coverage(prefix, segments);
+      if (covered === NEVER) throw new Error(`assertion failed: ${entry.path} lost a middleware of its group`);
+      return covered === ALWAYS ? middleware : onlyUnder(prefix, middleware);
+    });
     const layer = compose(around, entry.handler, entry.recovery);
     this.#trieOf(entry.host).add(entry.method, entry.path, layer, entry.place);
     this.entries.push(whole);

@@ -14,6 +14,9 @@ export const REGEX_SEGMENT_CHARS = 255;
 
 const REPETITIONS_MAX = 3;
 
+/** Each choice may double the ways to try: 256 of them at most. */
+const CHOICES_MAX = 8;
+
 /** What is wrong with the expression between the parentheses of `:name(…)`, or null. */
 export function checkSegmentRegex(source: string): string | null {
   if (source === "") return "is empty";
@@ -38,6 +41,7 @@ class Scanner {
   readonly #source: string;
   #at = 0;
   #repetitions = 0;
+  #choices = 0;
   readonly #groups: Group[] = [{ isComplex: false }];
 
   constructor(source: string) {
@@ -51,6 +55,7 @@ class Scanner {
     }
     if (this.#groups.length > 1 || this.#groups.length === 0) return "has parentheses that do not match";
     if (this.#repetitions > REPETITIONS_MAX) return `has more than ${REPETITIONS_MAX} repetitions`;
+    if (this.#choices > CHOICES_MAX) return `has more than ${CHOICES_MAX} choices ("?" and "|")`;
     return null;
   }
 
@@ -68,6 +73,7 @@ class Scanner {
     if (rest.startsWith("|")) {
       this.#at++;
       top.isComplex = true;
+      this.#choices++;
       return null;
     }
     if (/^\\(?:[1-9]|k)/.test(rest)) return "has a back reference";
@@ -86,11 +92,9 @@ class Scanner {
   #atomLength(rest: string): number {
     if (rest.startsWith("\\")) return /^\\(?:[pP]\{[^}]*\}|u\{[^}]*\}|.)/s.exec(rest)![0].length;
     if (!rest.startsWith("[")) return 1;
-    let depth = 0;
-    for (let i = 0; i < rest.length; i++) {
+    for (let i = 1; i < rest.length; i++) {
       if (rest[i] === "\\") i++;
-      else if (rest[i] === "[") depth++;
-      else if (rest[i] === "]" && --depth === 0) return i + 1;
+      else if (rest[i] === "]") return i + 1;
     }
     return rest.length;
   }
@@ -100,7 +104,12 @@ class Scanner {
     const found = /^(?:[*+?]|\{\d+(?:,\d*)?\})\??/.exec(this.#source.slice(this.#at))?.[0];
     if (found === undefined) return null;
     this.#at += found.length;
-    if (found.startsWith("?")) return null;
+    if (found.startsWith("?")) {
+      this.#choices++;
+      const top = this.#groups.at(-1);
+      if (top !== undefined) top.isComplex = true;
+      return null;
+    }
     if (isComplex) return "repeats a group that has a repetition or alternatives in it";
     const top = this.#groups.at(-1);
     if (top !== undefined) top.isComplex = true;

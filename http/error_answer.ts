@@ -25,13 +25,21 @@ const CAUSES_MAX = 8;
  * made of it; the answer is then the status of the body's own error.
  */
 export function errorAnswer(error: unknown, request: ServerRequest): Reply {
-  const known = error instanceof HttpError ? error : request.body.error;
+  const known = asHttpError(error) ?? request.body.error;
   if (known !== null) {
     if (known.status >= 500) logError(error, request);
     return statusAnswer(known.status, known.expose ? known.message : "", acceptOf(request), known.fields);
   }
   if (!isAbort(error, request.signal)) logError(error, request);
   return statusAnswer(500, "", acceptOf(request));
+}
+
+function asHttpError(error: unknown): HttpError | null {
+  try {
+    return error instanceof HttpError ? error : null;
+  } catch {
+    return null; // a revoked proxy: whoever throws one gets the usual answer
+  }
 }
 
 function acceptOf(request: ServerRequest): string | null {
@@ -103,7 +111,12 @@ function quality(accept: string, type: string): number {
 
 /** Whether the error only says that the client is gone. */
 function isAbort(error: unknown, signal: AbortSignal): boolean {
-  return signal.aborted && (error === signal.reason || (error instanceof Error && error.name === "AbortError"));
+  if (!signal.aborted || error === signal.reason) return signal.aborted;
+  try {
+    return error instanceof Error && error.name === "AbortError";
+  } catch {
+    return false;
+  }
 }
 
 /** The error for what a handler returned in place of an answer. It has no stack: that would be ours. */
@@ -119,8 +132,12 @@ export function noAnswerError(who: string, value: unknown): TypeError {
 function describe(value: unknown): string {
   if (value === undefined || value === null) return `${value}`;
   if (typeof value !== "object") return `a ${typeof value}`;
-  const name = Object.getPrototypeOf(value)?.constructor?.name;
-  return typeof name === "string" && name !== "" ? `an object of class ${name}` : "an object";
+  try {
+    const name = Object.getPrototypeOf(value)?.constructor?.name;
+    return typeof name === "string" && name !== "" ? `an object of class ${name}` : "an object";
+  } catch {
+    return "an object that cannot be looked at";
+  }
 }
 
 /**

@@ -131,20 +131,30 @@ function codedStream(source: ReadableStream<Uint8Array>, coder: zlib.Gzip): Read
   const reader = source.getReader();
   const write = (piece: Uint8Array) =>
     new Promise<void>((resolve, reject) => coder.write(piece, (error) => error ? reject(error) : resolve()));
+  let produced = false;
   return new ReadableStream<Uint8Array>({
     start(controller): void {
-      coder.on("data", (coded: Uint8Array) => controller.enqueue(new Uint8Array(coded)));
+      coder.on("data", (coded: Uint8Array) => {
+        produced = true;
+        controller.enqueue(new Uint8Array(coded));
+      });
       coder.on("error", (error) => controller.error(error));
     },
     async pull(controller): Promise<void> {
       try {
-        const { done, value } = await reader.read();
-        if (!done) return await write(value);
+        // Until something comes of it: nothing does of an empty piece, and nobody would ask again.
+        for (produced = false; !produced;) {
+          const { done, value } = await reader.read();
+          if (done) break;
+          await write(value);
+        }
+        if (produced) return;
         await new Promise<void>((resolve) => coder.on("end", resolve).end());
         controller.close();
       } catch (error) {
         coder.destroy();
         controller.error(error);
+        reader.cancel(error).catch(() => {});
       }
     },
     async cancel(reason): Promise<void> {

@@ -286,3 +286,25 @@ Deno.test("onError answers for what was thrown, may be slow, and may itself fail
     seen.length = 0;
   }
 });
+
+Deno.test("a value whose properties throw is no answer, and stops nobody", async () => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const odd = [
+    {
+      get then() {
+        throw new Error("t");
+      },
+    },
+    proxy,
+  ];
+  for (const value of odd) {
+    await logOf(async () => {
+      assert.equal(asReply(await compose([], () => value as unknown as Reply)(context())).status, 500);
+      assert.equal(
+        asReply(await compose([() => value as unknown as Reply], () => new Reply(""))(context())).status,
+        500,
+      );
+    });
+  }
+});

@@ -68,3 +68,14 @@ Deno.test("a constant Response that was read before is refused, and middleware w
   const app = new App().use((c, next) => (c.header("x-a", "1"), next())).get("/", { use: [] }, new Response("x"));
   for (let i = 0; i < 2; i++) assert.equal((await app.request("/")).headers.get("x-a"), "1");
 });
+
+Deno.test("a constant Response is 304 for GET and HEAD with 200 only", async () => {
+  const app = new App().all("/", new Response("x")).get(
+    "/gone",
+    new Response("x", { status: 410, headers: { etag: '"a"' } }),
+  );
+  const headers = { "if-none-match": "*" };
+  assert.equal((await app.request("/", { headers })).status, 304);
+  for (const method of ["POST", "DELETE"]) assert.equal((await app.request("/", { method, headers })).status, 200);
+  assert.equal((await app.request("/gone", { headers })).status, 410);
+});

@@ -11,6 +11,7 @@ Deno.test("parseCookies: names and decoded values, the first of a name", () => {
     [' a = "quoted" ;; b', { a: "quoted" }],
     ["a=x=y; =z; b=%20%C3%A9", { a: "x=y", b: " é" }],
     ["a=%zz", { a: "%zz" }],
+    ["\xa0__Host-a=x; __Host-a=y", { "\xa0__Host-a": "x", "__Host-a": "y" }],
     ["__proto__=1; constructor=2", { ["__proto__"]: "1", constructor: "2" }],
   ];
   for (const [header, expected] of cases) {

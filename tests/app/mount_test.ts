@@ -42,3 +42,7 @@ Deno.test("mount refuses a path that means another one as a URL: it would pass b
   assert.equal(await ask("/admin/x"), 403);
   for (const path of ["/..x", "/x../y", "/...", "/a.b"]) assert.equal(await ask(path), 201, path);
 });
+
+Deno.test("a group with mounted fetch handlers is refused: they would see the wrong path", () => {
+  assert.throws(() => new App().route("/api", new App().mount("/old", echo)), /mount them on this App/);
+});

@@ -56,3 +56,15 @@ Deno.test("joinPaths: a lone slash behind something adds nothing", () => {
   assert.equal(joinPaths("/", "/"), "/");
   assert.equal(joinPaths("/", "/a/"), "/a/");
 });
+
+Deno.test("a slash at the end of a prefix says nothing", () => {
+  for (const prefix of ["/a/", "/a//", "/a//*", "/a/*"]) {
+    assert.deepEqual(parsePrefix(prefix), parsePrefix("/a"), prefix);
+  }
+  assert.deepEqual(parsePrefix("//"), []);
+});
+
+Deno.test("a segment that is too long for an expression is covered: the middleware runs rather than not", () => {
+  const prefix = parsePrefix("/:x([a-z]*[a-z]*[a-z]*\\d)");
+  assert.equal(isUnder(prefix, `/${"a".repeat(8000)}/x`), true);
+});

@@ -148,3 +148,15 @@ Deno.test("notFound answers for paths without a route, not for methods", async (
   assert.equal(await textOf(app, "/b"), '404 {"nothing":"/b"}');
   assert.equal(await textOf(app, "/a", { method: "POST" }), "405 405 Method Not Allowed");
 });
+
+Deno.test("a slash at the end of a path that groups, middleware or handlers are for changes nothing", async () => {
+  const no: Middleware = (c) => c.text("no", 403);
+  const group = new App().use("/secret/", no);
+  group.get("/secret", (c) => c.text("secret"));
+  const app = new App().use("/private/", no).route("/admin/", group).mount("/old/", () => new Response("old"));
+  app.get("/private/x", (c) => c.text("private"));
+  assert.equal(await textOf(app, "/admin/secret"), "403 no");
+  assert.equal(await textOf(app, "/private/x"), "403 no");
+  assert.equal(await textOf(app, "/old/x"), "200 old");
+  assert.equal(await textOf(app, "/old"), "200 old");
+});

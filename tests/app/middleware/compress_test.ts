@@ -113,3 +113,27 @@ Deno.test("compress: a strong tag becomes weak, a stream's failure and end reach
   await (await app.request("/cancel", { headers })).body!.cancel("enough");
   assert.equal(cancelled, "enough");
 });
+
+Deno.test("compress: empty pieces are passed over, and a source that gives no bytes is cancelled", async () => {
+  const pieces = ["hello", "", "", "world"].map((text) => new TextEncoder().encode(text));
+  let cancelled = false;
+  const app = new App().use(compress());
+  app.get("/", (c) => c.body(ReadableStream.from(pieces), 200, "text/plain"));
+  app.get("/bad", (c) =>
+    c.body(
+      new ReadableStream({
+        start: (controller) => controller.enqueue(5 as unknown as Uint8Array<ArrayBuffer>),
+        cancel: () => void (cancelled = true),
+      }),
+      200,
+      "text/plain",
+    ));
+  for (const coding of ["gzip", "br", "zstd"]) {
+    const headers = { "accept-encoding": coding };
+    const bytes = new Uint8Array(await (await app.request("/", { headers })).arrayBuffer());
+    assert.equal(new TextDecoder().decode(DECODERS[coding]!(bytes)), "helloworld", coding);
+    cancelled = false;
+    await assert.rejects((await app.request("/bad", { headers })).text());
+    assert.equal(cancelled, true, coding);
+  }
+});
