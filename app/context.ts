@@ -7,7 +7,7 @@
  * @module
  */
 
-import { errorAnswer, TEXT } from "../http/error_answer.ts";
+import { errorAnswer, JSON_TYPE, TEXT } from "../http/error_answer.ts";
 import { checkFieldValue } from "../http/headers.ts";
 import { type Answer, discardAnswer, discardContent, isAnswer, Reply, type ServerRequest } from "../http/message.ts";
 import { AddedFields } from "./answer.ts";
@@ -16,7 +16,6 @@ import { type CookieOptions, serializeCookie } from "./cookies.ts";
 import { RequestView } from "./request.ts";
 import { NO_PARAMS } from "./route_trie.ts";
 
-const JSON_TYPE = "application/json";
 const HTML = "text/html;charset=UTF-8";
 const BYTES = "application/octet-stream";
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];

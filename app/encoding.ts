@@ -4,14 +4,14 @@
  * @module
  */
 
+import { weights } from "../http/accept.ts";
+
 /** What an Accept-Encoding field gives a coding, 0 to 1; without the field only `identity` is sure to be understood. */
 function quality(accept: string, coding: string): number {
   let found = -1, star = -1;
-  for (const part of accept.toLowerCase().split(",")) {
-    const [name, ...parameters] = part.split(";").map((text) => text.trim());
-    const q = Number(parameters.find((text) => text.startsWith("q="))?.slice(2) ?? 1);
-    if (name === coding || (coding === "gzip" && name === "x-gzip")) found = Number.isNaN(q) ? 1 : q;
-    if (name === "*") star = Number.isNaN(q) ? 1 : q;
+  for (const [name, weight] of weights(accept)) {
+    if (name === coding || (coding === "gzip" && name === "x-gzip")) found = weight;
+    if (name === "*") star = weight;
   }
   if (found >= 0) return found;
   return star >= 0 ? star : coding === "identity" ? 1e-6 : 0;

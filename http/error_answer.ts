@@ -8,6 +8,7 @@
  * @module
  */
 
+import { weights } from "./accept.ts";
 import { HttpError } from "./errors.ts";
 import { Reply, type ServerRequest } from "./message.ts";
 import { reasonPhrase } from "./status.ts";
@@ -79,7 +80,8 @@ export function statusAnswer(
   return new Reply(JSON.stringify(value), status, type, own);
 }
 
-const JSON_TYPE = "application/json";
+/** Content-Type of JSON. */
+export const JSON_TYPE = "application/json";
 const PROBLEM = "application/problem+json";
 
 /** The best of the three forms of an error for an Accept field (RFC 9110 section 12.5.1). */
@@ -97,14 +99,11 @@ function preferredType(accept: string | null): string {
 function quality(accept: string, type: string): number {
   const ranges = ["*/*", `${type.split("/")[0]}/*`, type];
   let specificity = -1, found = 0;
-  for (const part of accept.toLowerCase().split(",")) {
-    const [range, ...parameters] = part.split(";").map((text) => text.trim());
-    const level = ranges.indexOf(range!);
+  for (const [range, weight] of weights(accept)) {
+    const level = ranges.indexOf(range);
     if (level <= specificity) continue;
     specificity = level;
-    const q = parameters.find((text) => text.startsWith("q="));
-    const value = q === undefined ? 1 : Number(q.slice(2));
-    found = Number.isNaN(value) ? 1 : value;
+    found = weight;
   }
   return found === 0 ? 0 : found + specificity * 1e-6;
 }
@@ -174,7 +173,8 @@ function explain(error: unknown): string {
   }
 }
 
-function escapeControls(text: string): string {
+/** Control characters made visible, so that a text forges no line of a log and commands no terminal. */
+export function escapeControls(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;

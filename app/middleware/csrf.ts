@@ -8,6 +8,7 @@
  */
 
 import { HttpError } from "../../http/errors.ts";
+import { isSafe } from "../../http/h1/framing.ts";
 import type { Middleware } from "../compose.ts";
 
 /** Options of `csrf`. */
@@ -15,8 +16,6 @@ export interface CsrfOptions {
   /** Other origins that may change things: `"https://example.com"`. Default: none. */
   trustedOrigins?: readonly string[];
 }
-
-const SAFE: readonly string[] = ["GET", "HEAD", "OPTIONS"];
 
 /**
  * Refuses, with 403, requests that may change something and come from a page of another origin.
@@ -37,7 +36,7 @@ export function csrf({ trustedOrigins = [] }: CsrfOptions = {}): Middleware<unkn
     throw new TypeError(`Cannot trust ${JSON.stringify(origin)}: expected an origin like "https://example.com"`);
   }
   return (c, next) => {
-    if (!SAFE.includes(c.req.method) && !isOurs(c.req.header("sec-fetch-site"), c.req.header("origin"), c.req.host)) {
+    if (!isSafe(c.req.method) && !isOurs(c.req.header("sec-fetch-site"), c.req.header("origin"), c.req.host)) {
       const origin = c.req.header("origin");
       if (origin === null || !trustedOrigins.includes(origin)) throw new HttpError(403, "Cross-origin request refused");
     }

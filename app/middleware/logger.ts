@@ -4,6 +4,7 @@
  * @module
  */
 
+import { escapeControls } from "../../http/error_answer.ts";
 import type { Middleware } from "../compose.ts";
 import { requestIdOf } from "./request_id.ts";
 
@@ -76,12 +77,4 @@ export function logger(options: LoggerOptions = {}): Middleware<unknown> {
 function textOf({ time, method, path, status, durationMs, client, requestId }: AccessLogEntry): string {
   const id = requestId === undefined ? "" : ` ${requestId}`;
   return escapeControls(`${time} ${client || "-"} ${method} ${path} ${status} ${durationMs.toFixed(1)}ms${id}`);
-}
-
-/** Targets have visible ASCII only; what came another way (a header, a Unix socket's name) is made visible. */
-function escapeControls(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, (character) => {
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
-  });
 }

@@ -46,5 +46,5 @@ Deno.test("logger: nothing that a client sends can forge a line or command a ter
   await app.fetch(new Request("http://localhost/%0a%1b[31m"), { remoteAddr });
   // deno-lint-ignore no-control-regex
   assert.ok(!/[\x00-\x1f\x7f-\x9f]/.test(lines[0]!), JSON.stringify(lines[0]));
-  assert.match(lines[0]!, /a\\x0a\\x1b\[2J\\x9bb GET \/%0a%1b/);
+  assert.match(lines[0]!, /a\\u000a\\u001b\[2J\\u009bb GET \/%0a%1b/);
 });
